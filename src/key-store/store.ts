@@ -1,0 +1,109 @@
+import type { KeyPurpose } from '../providers/provider'
+
+/** active -> decrypt-only -> disabled (reversible) -> destroyed. One active key per domain and purpose. */
+export type KeyState = 'active' | 'decrypt-only' | 'disabled' | 'destroyed'
+
+/** One wrap of a KEK by one provider. */
+export interface KeyWrap {
+  readonly providerUri: string
+  readonly wrapped: Uint8Array
+  readonly createdAt: Date
+}
+
+/** A KEK as the store holds it: identity, state, check value, and 0..8 wraps; never key bytes. */
+export interface KeyRecord {
+  /** 16 hex digits of 8 random bytes. */
+  readonly id: string
+  readonly domain: string
+  readonly purpose: KeyPurpose
+  readonly version: number
+  readonly state: KeyState
+  /** 32 bytes; proves that all wraps hold the same key. */
+  readonly kcv: Uint8Array
+  readonly createdAt: Date
+  readonly stateChangedAt: Date
+  /** The domain's epoch at which this row last changed. */
+  readonly epoch: number
+  readonly wraps: readonly KeyWrap[]
+}
+
+/** What one generation of a field's (or group's) index was made with. */
+export interface IndexRecord {
+  readonly domain: string
+  readonly kind: 'field' | 'group'
+  /** The field id, or the group's name. */
+  readonly name: string
+  /** 1..255. */
+  readonly generation: number
+  /** The index KEK that its tokens derive from; `null` without an exact index of its own. */
+  readonly indexKeyId: string | null
+  /** `""` or for example `email@1`; `null` without an exact index. */
+  readonly normaliser: string | null
+  /** 8..128; `null` without an exact index. */
+  readonly bits: number | null
+  /** Canonical text of the range parameters; `null` without a range index. */
+  readonly range: string | null
+  /** The group whose key this field's tokens use; `null` where the field has its own. */
+  readonly group: string | null
+  readonly state: 'active' | 'next'
+}
+
+/** Runs one SQL statement on a connection that the caller holds. */
+export type Query = (
+  sql: string,
+  parameters: readonly unknown[],
+) => Promise<Record<string, unknown>[]>
+
+/**
+ * The connection of the statement that needs a key. Reading on it sees what the statement sees and
+ * never waits for a second connection of the pool.
+ */
+export interface Session {
+  readonly query: Query
+  /** Inside a transaction: what was written may be rolled back, what is read may be a snapshot. */
+  readonly inTransaction: boolean
+}
+
+/** A rotation as one atomic step: the new active key, and the one it replaces. */
+export interface KeyInsertion {
+  readonly key: KeyRecord
+  /** Set to `decrypt-only` in the same transaction; `null` for the first key of its purpose. */
+  readonly demote: string | null
+}
+
+/**
+ * Where wrapped keys live. Its content is untrusted input: the keyring checks every wrap, check
+ * value, version and epoch that it reads.
+ *
+ * Reads take an optional session and use it where the store lives in that database; stores that do
+ * not (memory, file) ignore it. Writes never join the caller's transaction, except where only one
+ * connection exists.
+ */
+export interface KeyStore {
+  /** All keys of a domain with their wraps, and the domain's epoch (0 for an empty one). */
+  loadKeys(domain: string, session?: Session): Promise<{ epoch: number; keys: KeyRecord[] }>
+  /** The domain's epoch alone: the cheap question of the staleness poll. */
+  loadEpoch(domain: string, session?: Session): Promise<number>
+  /**
+   * Adds a key and demotes its predecessor, atomically, raising the domain's epoch. The stored
+   * `epoch` is the store's, not the record's.
+   *
+   * @returns false where another writer took that version first: nothing was changed
+   */
+  insertKey(insertion: KeyInsertion, session?: Session): Promise<boolean>
+  /**
+   * Changes a key's state if it is still `from`, raising the domain's epoch.
+   *
+   * @returns false where the key was not in state `from`
+   */
+  changeState(id: string, from: KeyState, to: KeyState, session?: Session): Promise<boolean>
+  /** All index records of a domain. */
+  loadIndexes(domain: string, session?: Session): Promise<IndexRecord[]>
+  /** Adds index records; one that exists already (domain, kind, name, generation) is left as it is. */
+  insertIndexes(records: readonly IndexRecord[], session?: Session): Promise<void>
+  /** Replaces one index record that still equals `previous`; false where it does not. */
+  replaceIndex(previous: IndexRecord, next: IndexRecord, session?: Session): Promise<boolean>
+  /** Makes the tables (or the file) where they do not exist. */
+  createTables?(): Promise<void>
+  close?(): Promise<void>
+}

@@ -1,0 +1,35 @@
+import { defineConfig } from 'vitest/config'
+
+// Unit and property tests run once. Everything that touches TypeORM runs on both supported lines:
+// the second project answers `typeorm` with 0.3.
+const timeouts = { testTimeout: 30_000, hookTimeout: 60_000 }
+
+export default defineConfig({
+  test: {
+    projects: [
+      {
+        test: {
+          name: 'unit',
+          include: ['test/**/*.test.ts'],
+          exclude: ['test/typeorm/**', 'test/integration/**'],
+          ...timeouts,
+        },
+      },
+      {
+        test: {
+          name: 'typeorm-1',
+          include: ['test/typeorm/**/*.test.ts', 'test/integration/**/*.test.ts'],
+          ...timeouts,
+        },
+      },
+      {
+        resolve: { alias: { typeorm: 'typeorm-0.3' } },
+        test: {
+          name: 'typeorm-0.3',
+          include: ['test/typeorm/**/*.test.ts', 'test/integration/**/*.test.ts'],
+          ...timeouts,
+        },
+      },
+    ],
+  },
+})

@@ -1,4 +1,4 @@
-import type { KeyObject } from 'node:crypto'
+import type { SecretKey } from '../crypto/secret-key'
 import type { KeyStore, Session } from '../key-store/store'
 
 /**
@@ -13,7 +13,7 @@ export interface DataKey {
   readonly idBytes: Buffer
   readonly domain: string
   readonly version: number
-  readonly dekWrapKey: KeyObject
+  readonly dekWrapKey: SecretKey
 }
 
 /** Which tokens a key is for; equal names give comparable tokens. */
@@ -25,7 +25,7 @@ export interface IndexName {
 
 /** The key of one field's (or group's) exact tokens. */
 export interface TokenKey {
-  readonly key: KeyObject
+  readonly key: SecretKey
   /** First byte of every token. */
   readonly generation: number
   readonly bits: number

@@ -1,4 +1,5 @@
 import { defineConfig } from 'vitest/config'
+import { SummaryReporter } from './scripts/summary-reporter.mjs'
 
 // Unit and property tests run once. Everything that touches TypeORM runs on both supported lines:
 // the second project answers `typeorm` with 0.3.
@@ -6,12 +7,13 @@ const timeouts = { testTimeout: 30_000, hookTimeout: 60_000 }
 
 export default defineConfig({
   test: {
+    reporters: ['default', new SummaryReporter()],
     projects: [
       {
         test: {
           name: 'unit',
           include: ['test/**/*.test.ts'],
-          exclude: ['test/typeorm/**', 'test/integration/**'],
+          exclude: ['test/typeorm/**', 'test/integration/**', 'test/package/**'],
           ...timeouts,
         },
       },

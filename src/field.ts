@@ -1,0 +1,147 @@
+import { createBucketing, type RangeOption } from './blind-index/bucket'
+import type { Bucket, Bucketing } from './blind-index/bucketing'
+import { declarationError } from './blind-index/declaration-error'
+import { checkLeakage } from './blind-index/leakage-check'
+import { encodeForToken } from './blind-index/token'
+import { checkIdentifier } from './bytes'
+import { encodeValue, sameValue } from './envelope/codec'
+import { createFieldContext, type FieldContext } from './envelope/field-context'
+import type { ValueType } from './envelope/value-type'
+import { createExactIndex, type ExactIndex, type ExactOptions } from './field/exact-index'
+import { type FieldType, resolveFieldType } from './field/field-type'
+import type { IndexDeclaration, IndexName } from './keys/access'
+
+/** What a field declares about its indexes, its padding and what it may reveal. */
+export interface FieldIndexOptions {
+  /** Makes the field searchable by equality; `true` for the defaults. */
+  readonly exact?: boolean | ExactOptions | undefined
+  /** Makes the field searchable and sortable by a coarser value, kept **in clear**. */
+  readonly range?: RangeOption | undefined
+  /** Hides the value's length in steps of this many bytes, 1 to 65,536. Off by default. */
+  readonly pad?: number | undefined
+  /** Why an index that gives most values away is acceptable here; at least 10 characters. */
+  readonly acceptLeakage?: string | undefined
+}
+
+/** The declaration that {@link defineField} checks. */
+export interface FieldOptions extends FieldIndexOptions {
+  /** `Entity.property`, for errors. */
+  readonly name: string
+  /** The stable name that keys and AAD are bound to: 1 to 255 printable ASCII characters. */
+  readonly fieldId: string
+  readonly type: FieldType
+  /** Binds each value to its row's primary key. */
+  readonly bindRow?: boolean | undefined
+}
+
+/** A checked field: envelope and indexes, without keys and without any ORM. */
+export interface Field {
+  /** `Entity.property`, for errors. */
+  readonly name: string
+  readonly fieldId: string
+  readonly type: ValueType
+  readonly exact: ExactIndex | null
+  readonly bucketing: Bucketing | null
+  /** What the key store compares before the first use. */
+  readonly declaration: IndexDeclaration
+  /** Whose key the exact tokens use. */
+  readonly indexName: IndexName
+  /** The field in one domain, for sealing and opening; computed once per domain. */
+  context(domain: string): FieldContext
+  /**
+   * T = type byte | value, for sealing and change detection.
+   *
+   * @throws ERR_VALUE_INVALID for null, undefined or a value of another type
+   */
+  encode(value: unknown): Buffer
+  /**
+   * T after the normaliser, for `tokenOf`.
+   *
+   * @throws TypeError without an exact index
+   */
+  encodeForToken(value: unknown): Buffer
+  /**
+   * The value of the `_lofi` column.
+   *
+   * @throws TypeError without a range index
+   */
+  bucketOf(value: unknown): Bucket
+  /** Equality of two application values as stored: -0 differs from 0, dates compare by time. */
+  sameValue(a: unknown, b: unknown): boolean
+}
+
+const MAX_FIELD_ID_LENGTH = 255
+const MAX_PAD = 65_536
+
+/**
+ * Checks a declaration and computes what every value of the field shares.
+ *
+ * @throws ERR_FIELD_INVALID naming the field, the option and the fix
+ * @throws ERR_LEAKAGE_NOT_ACCEPTED for an index that needs a written reason
+ * @throws ERR_CONFIG for a field id or group that is no identifier
+ */
+export function defineField(options: FieldOptions): Field {
+  const { name, range, pad } = options
+  const fieldId = checkIdentifier(options.fieldId, `the field id of ${name}`, MAX_FIELD_ID_LENGTH)
+  const type = resolveFieldType(options.type, name)
+  const exact = createExactIndex(type, options.exact, name)
+  const bucketing = range === undefined ? null : createBucketing(type, range, name)
+  checkLeakage({
+    field: name,
+    type,
+    exact: exact !== null,
+    range,
+    acceptLeakage: options.acceptLeakage,
+  })
+  checkPad(pad, name)
+  const rowBound = options.bindRow ?? false
+  return {
+    name,
+    fieldId,
+    type,
+    exact,
+    bucketing,
+    declaration: { fieldId, exact: declaredExact(exact), range: bucketing?.parameters ?? null },
+    indexName: indexName(fieldId, exact),
+    context: oncePerDomain((domain) =>
+      createFieldContext({ name, domain, fieldId, type, rowBound, pad: pad ?? null }),
+    ),
+    encode: (value) => encodeValue(type, value, name),
+    encodeForToken: (value) =>
+      encodeForToken(type, value, present(exact, name, 'exact').normalizer, name),
+    bucketOf: (value) => present(bucketing, name, 'range').bucketOf(value),
+    sameValue: (a, b) => sameValue(type, a, b),
+  }
+}
+
+function checkPad(pad: unknown, name: string): void {
+  if (pad === undefined) return
+  if (Number.isInteger(pad) && Number(pad) >= 1 && Number(pad) <= MAX_PAD) return
+  throw declarationError(name, `pad must be an integer from 1 to ${MAX_PAD}, in bytes`)
+}
+
+function declaredExact(exact: ExactIndex | null): IndexDeclaration['exact'] {
+  return exact && { normaliser: exact.normalizer.id, bits: exact.bits, group: exact.group }
+}
+
+function indexName(fieldId: string, exact: ExactIndex | null): IndexName {
+  const group = exact?.group ?? null
+  return group === null ? { kind: 'field', name: fieldId } : { kind: 'group', name: group }
+}
+
+/** A class may live in several DataSources, each with the domain of its keyring. */
+function oncePerDomain(create: (domain: string) => FieldContext): (domain: string) => FieldContext {
+  const contexts = new Map<string, FieldContext>()
+  return (domain) => {
+    const known = contexts.get(domain)
+    if (known !== undefined) return known
+    const context = create(domain)
+    contexts.set(domain, context)
+    return context
+  }
+}
+
+function present<T>(index: T | null, name: string, kind: string): T {
+  if (index === null) throw new TypeError(`${name} declares no ${kind} index`)
+  return index
+}

@@ -1,0 +1,238 @@
+import { readFileSync } from 'node:fs'
+import { resolve } from 'node:path'
+import { describe, expect, it } from 'vitest'
+import { undocumentedExports } from './architecture/docstrings'
+import {
+  lineOf,
+  type Module,
+  type Node,
+  parseModule,
+  readModules,
+  resolveImport,
+} from './architecture/modules'
+
+// Imports go one way, downwards. A part of src/ is a folder, or a file that stands for one.
+const BELOW: Record<string, readonly string[]> = {
+  errors: [],
+  bytes: ['errors'],
+  crypto: ['bytes', 'errors'],
+  providers: ['crypto', 'bytes', 'errors'],
+  'key-store': ['providers', 'crypto', 'bytes', 'errors'],
+  keys: ['key-store', 'providers', 'crypto', 'bytes', 'errors'],
+  envelope: ['keys', 'crypto', 'bytes', 'errors'],
+  // An exact token is made over the typed value that an envelope would hold.
+  'blind-index': ['envelope', 'keys', 'crypto', 'bytes', 'errors'],
+  field: ['blind-index', 'envelope', 'keys', 'bytes', 'errors'],
+  schema: ['field', 'blind-index', 'envelope', 'keys', 'bytes', 'errors'],
+}
+const EVERY_PART = Object.keys(BELOW)
+// Neighbours: neither imports the other, so that another ORM can join later.
+BELOW.typeorm = EVERY_PART
+BELOW.rotation = EVERY_PART
+
+/** Entry files only gather what others define. */
+const ENTRY_FILES = ['src/index.ts', 'src/postgres.ts']
+
+/** Every package that src/ may name, and where. Everything else would be a dependency of the core. */
+const PACKAGES: Record<string, RegExp> = {
+  typeorm: /^src\/typeorm\//,
+}
+
+/** Who may draw random bytes. DEKs are drawn in seal.ts and nowhere else. */
+const RANDOM_IMPORTERS = ['src/envelope/seal.ts']
+
+/** TypeORM's builders are extended because it creates them itself and offers no other hook. */
+const MAY_EXTEND = /^src\/typeorm\//
+
+/** Functions over 40 lines, `file: name`, each with the reason it is read more easily in one piece. */
+const LONG_FUNCTIONS: Record<string, string> = {}
+
+const modules = readModules('src')
+const byPath = new Map(modules.map((module) => [module.path, module]))
+const paths = new Set(byPath.keys())
+
+describe('imports', () => {
+  it('go downwards only', () => {
+    expect(modules.flatMap(upwardImports)).toEqual([])
+  })
+
+  it('form no cycle', () => {
+    expect(findCycle(modules)).toBeNull()
+  })
+
+  it('reach node:crypto only from src/crypto', () => {
+    expect(
+      importersOf(/^(node:)?crypto$/).filter((path) => !path.startsWith('src/crypto/')),
+    ).toEqual([])
+  })
+
+  it('name only the packages that are optional peers, each in its own place', () => {
+    expect(modules.flatMap(foreignImports)).toEqual([])
+  })
+
+  it('reach the random generator only where a key or an id is made', () => {
+    const importers = modules.filter((module) => targets(module).includes('src/crypto/random.ts'))
+    expect(importers.map(({ path }) => path)).toEqual(RANDOM_IMPORTERS)
+  })
+})
+
+describe('files', () => {
+  it('are named after the concept they hold', () => {
+    const vague = /(^|[/-])(utils?|helpers?|types|common|misc|interfaces)(\.ts$|\/)/
+    expect(modules.map(({ path }) => path).filter((path) => vague.test(path))).toEqual([])
+  })
+
+  it('have names in kebab-case and at most 300 lines', () => {
+    const wrong = modules.filter(
+      ({ path, text }) => !/^src(\/[a-z0-9-]+)+\.ts$/.test(path) || text.split('\n').length > 301,
+    )
+    expect(wrong.map(({ path }) => path)).toEqual([])
+  })
+})
+
+describe('code', () => {
+  it('has no function over 40 lines', () => {
+    expect(modules.flatMap(longFunctions)).toEqual(Object.keys(LONG_FUNCTIONS))
+  })
+
+  it('inherits only for errors and for the builders that TypeORM makes', () => {
+    expect(modules.flatMap(inheritances)).toEqual([])
+  })
+
+  it('draws nothing from Math.random', () => {
+    const users = modules.filter(({ text }) => /\bMath\.random\b/.test(text))
+    expect(users.map(({ path }) => path)).toEqual([])
+  })
+
+  it('documents every exported name of the entry points', () => {
+    const entries = entryPoints()
+    expect(entries.length).toBeGreaterThan(0)
+    expect(entries.flatMap((entry) => undocumentedExports(entry, byPath))).toEqual([])
+  })
+})
+
+describe('the rules themselves', () => {
+  it('see every form of import', () => {
+    const forms = [
+      "import './a'",
+      "import type { B } from './b'",
+      "export * from './c'",
+      "export { d } from './d'",
+      "type E = import('./e').E",
+      "const f = () => import('./f')",
+      "const g = require('./g')",
+    ]
+    const { imports } = parseModule('src/keys/x.ts', forms.join('\n'))
+    expect(imports).toEqual(['./a', './b', './c', './d', './e', './f', './g'])
+  })
+
+  it('catch an import upwards, a foreign package, a subpath of a peer and a computed name', () => {
+    const upwards = parseModule(
+      'src/crypto/x.ts',
+      "import { e } from '../errors'\nimport '../keys/access'",
+    )
+    expect(upwardImports(upwards)).toEqual(['src/crypto/x.ts -> src/keys/access.ts'])
+    const foreign = "import 'typeorm/driver'\nimport 'pg'\nimport 'typeorm'\nimport(name)"
+    expect(foreignImports(parseModule('src/typeorm/x.ts', foreign))).toEqual([
+      'src/typeorm/x.ts -> typeorm/driver',
+      'src/typeorm/x.ts -> pg',
+      'src/typeorm/x.ts -> (computed)',
+    ])
+    expect(foreignImports(parseModule('src/keys/x.ts', "import 'typeorm'"))).toHaveLength(1)
+  })
+
+  it('catch a cycle, a long function, inheritance and a missing docstring', () => {
+    const a = parseModule('src/errors.ts', "import './bytes'")
+    const b = parseModule('src/bytes.ts', "import './errors'")
+    expect(findCycle([a, b])).toEqual(['src/errors.ts', 'src/bytes.ts', 'src/errors.ts'])
+    const long = parseModule('src/keys/x.ts', `const f = () => {${'\n'.repeat(40)}}`)
+    expect(longFunctions(long)).toEqual(['src/keys/x.ts: f'])
+    expect(inheritances(parseModule('src/keys/x.ts', 'class A extends B {}'))).toHaveLength(1)
+    const bare = parseModule('src/x.ts', '/** One. */\nexport const a = 1\nexport const b = 2')
+    expect(undocumentedExports(bare, new Map([[bare.path, bare]]))).toEqual(['src/x.ts: b'])
+  })
+})
+
+function partOf(path: string): string {
+  return path.replace(/^src\//, '').replace(/(\/.*|\.ts)$/, '')
+}
+
+function targets(module: Module): string[] {
+  return module.imports
+    .filter((specifier) => specifier.startsWith('.'))
+    .map((specifier) => resolveImport(module.path, specifier, paths) ?? specifier)
+}
+
+function upwardImports(module: Module): string[] {
+  if (ENTRY_FILES.includes(module.path)) return []
+  const part = partOf(module.path)
+  return targets(module)
+    .filter((path) => partOf(path) !== part && !BELOW[part]?.includes(partOf(path)))
+    .map((path) => `${module.path} -> ${path}`)
+}
+
+function foreignImports(module: Module): string[] {
+  return module.imports
+    .filter((specifier) => !specifier.startsWith('.') && !specifier.startsWith('node:'))
+    .filter((specifier) => !PACKAGES[specifier]?.test(module.path))
+    .map((specifier) => `${module.path} -> ${specifier}`)
+}
+
+function importersOf(specifier: RegExp): string[] {
+  return modules
+    .filter(({ imports }) => imports.some((name) => specifier.test(name)))
+    .map(({ path }) => path)
+}
+
+/** The first cycle found, as the files it goes through, or null. */
+function findCycle(all: readonly Module[]): string[] | null {
+  const finished = new Set<string>()
+  const visit = (path: string, trail: string[]): string[] | null => {
+    if (trail.includes(path)) return [...trail.slice(trail.indexOf(path)), path]
+    const module = all.find((candidate) => candidate.path === path)
+    if (finished.has(path) || !module) return null
+    for (const next of targets(module)) {
+      const cycle = visit(next, [...trail, path])
+      if (cycle) return cycle
+    }
+    finished.add(path)
+    return null
+  }
+  return all.map(({ path }) => visit(path, [])).find((cycle) => cycle !== null) ?? null
+}
+
+function longFunctions(module: Module): string[] {
+  return module.nodes
+    .filter(({ type }) =>
+      /^(FunctionDeclaration|FunctionExpression|ArrowFunctionExpression)$/.test(type),
+    )
+    .filter(({ start, end }) => lineOf(module, end) - lineOf(module, start) >= 40)
+    .map((node) => `${module.path}: ${functionName(module, node)}`)
+}
+
+function functionName(module: Module, node: Node): string {
+  if (node.id) return String((node.id as Node).name)
+  const owner = module.nodes.find(({ init, value }) => init === node || value === node)
+  const name = (owner?.id ?? owner?.key) as Node | undefined
+  return String(name?.name ?? `line ${lineOf(module, node.start)}`)
+}
+
+function inheritances(module: Module): string[] {
+  if (MAY_EXTEND.test(module.path)) return []
+  return module.nodes
+    .filter(({ type }) => type === 'ClassDeclaration' || type === 'ClassExpression')
+    .map(({ superClass }) => superClass as Node | null)
+    .filter((parent) => parent !== null && parent.name !== 'Error')
+    .map((parent) => `${module.path}:${lineOf(module, parent?.start ?? 0)}`)
+}
+
+/** The source files behind the `exports` of package.json. */
+function entryPoints(): Module[] {
+  const text = readFileSync(resolve(__dirname, '../package.json'), 'utf8')
+  const { exports } = JSON.parse(text) as { exports: Record<string, unknown> }
+  return Object.values(exports)
+    .filter((target) => typeof target === 'object')
+    .map((target) => (target as { require: { default: string } }).require.default)
+    .map((path) => path.replace('./dist/', 'src/').replace(/\.js$/, '.ts'))
+    .flatMap((path) => byPath.get(path) ?? [])
+}

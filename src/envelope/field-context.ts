@@ -1,0 +1,96 @@
+import { checkIdentifier, encodeParts, lengthPrefixed, u8 } from '../bytes'
+import { IV_BYTES } from '../crypto/aead'
+import { sha256 } from '../crypto/hash'
+import { MortiseError } from '../errors'
+import { PADDED, ROW_BOUND } from './format'
+import type { ValueType } from './value-type'
+
+const MAX_PAD_BYTES = 65_536
+
+/** What a field declares about its envelopes. */
+export interface FieldDeclaration {
+  /** `Entity.property`: named in errors, bound into nothing. */
+  readonly name: string
+  /** Bound into every key and envelope. */
+  readonly domain: string
+  /** The stable name of the column, bound into IV and AAD. */
+  readonly fieldId: string
+  readonly type: ValueType
+  /** Whether envelopes are bound to the row id. Default false. */
+  readonly rowBound?: boolean | undefined
+  /** Step in bytes, 1 to 65536, that plaintexts are padded to; null (the default) for none. */
+  readonly pad?: number | null | undefined
+}
+
+/** A declared field with everything that does not depend on row or value computed once. */
+export interface FieldContext {
+  readonly name: string
+  readonly domain: string
+  readonly fieldId: string
+  readonly type: ValueType
+  readonly rowBound: boolean
+  readonly pad: number | null
+  /** 12 bytes, a function of domain and field id: safe because a DEK seals each field once. */
+  readonly iv: Buffer
+  /** AAD up to the row id, without and with b1. */
+  readonly aadPrefix: { readonly unpadded: Buffer; readonly padded: Buffer }
+}
+
+/**
+ * Checks a field's declaration and computes its IV and AAD.
+ *
+ * @throws ERR_CONFIG for a domain or field id that is not printable ASCII of allowed length
+ * @throws ERR_FIELD_INVALID for a `pad` that is not a whole number of bytes from 1 to 65536
+ * @see docs/format.md "Envelope"
+ */
+export function createFieldContext(declaration: FieldDeclaration): FieldContext {
+  const { name, type, rowBound = false, pad = null } = declaration
+  const domain = checkIdentifier(declaration.domain, 'the domain', 64)
+  const fieldId = checkIdentifier(declaration.fieldId, `the field id of ${name}`, 255)
+  checkPad(pad, name)
+  const names = encodeParts(domain, fieldId)
+  const b0 = rowBound ? ROW_BOUND : 0
+  return {
+    name,
+    domain,
+    fieldId,
+    type,
+    rowBound,
+    pad,
+    iv: sha256(encodeParts('mortise/1/iv', domain, fieldId)).subarray(0, IV_BYTES),
+    aadPrefix: {
+      unpadded: Buffer.concat([u8(b0), names]),
+      padded: Buffer.concat([u8(b0 | PADDED), names]),
+    },
+  }
+}
+
+/**
+ * AAD = u8(flags & 0x03) | LP(domain) | LP(field id) | [LP(row id) if b0].
+ *
+ * @param padded - b1 of the envelope, not of the declaration: a field may begin or cease to pad
+ * @param rowId - made by `encodeRowId`; belongs to the record, and is left out where the field is
+ *   not row-bound
+ * @throws ERR_ROW_UNKNOWN where the field is row-bound and no row id is given
+ */
+export function aadOf(field: FieldContext, padded: boolean, rowId?: Uint8Array): Buffer {
+  const prefix = padded ? field.aadPrefix.padded : field.aadPrefix.unpadded
+  if (!field.rowBound) return prefix
+  if (rowId === undefined) {
+    throw new MortiseError(
+      'ERR_ROW_UNKNOWN',
+      `${field.name} is bound to its row: the statement must name the primary key`,
+      { field: field.name },
+    )
+  }
+  return Buffer.concat([prefix, lengthPrefixed(rowId)])
+}
+
+function checkPad(pad: number | null, name: string): void {
+  if (pad === null || (Number.isInteger(pad) && pad >= 1 && pad <= MAX_PAD_BYTES)) return
+  throw new MortiseError(
+    'ERR_FIELD_INVALID',
+    `the pad of ${name} must be a whole number of bytes from 1 to ${MAX_PAD_BYTES}`,
+    { field: name },
+  )
+}

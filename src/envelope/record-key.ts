@@ -1,0 +1,49 @@
+import { encodeParts } from '../bytes'
+import { equalConstantTime, hmacSha512 } from '../crypto/hash'
+import { unwrapKey } from '../crypto/key-wrap'
+import { KEY_BYTES, type SecretKey, secretKey } from '../crypto/secret-key'
+import type { DataKey } from '../keys/access'
+
+const ONE = Buffer.of(1)
+
+/** What one HMAC derives from a DEK. */
+export interface RecordKey {
+  readonly encryptionKey: SecretKey
+  /** Public: stored in the envelope, pins the DEK that a ciphertext opens under. */
+  readonly commitment: Buffer
+}
+
+/**
+ * OKM = HMAC-SHA-512(DEK, E("mortise/1/record", domain) | 0x01): encryption key | commitment.
+ *
+ * @see docs/format.md "Keys"
+ */
+export function deriveRecordKey(dek: Uint8Array, domain: string): RecordKey {
+  const info = Buffer.concat([encodeParts('mortise/1/record', domain), ONE])
+  const okm = hmacSha512(secretKey(dek), info)
+  const encryptionKey = secretKey(okm.subarray(0, KEY_BYTES))
+  okm.fill(0, 0, KEY_BYTES)
+  return { encryptionKey, commitment: okm.subarray(KEY_BYTES) }
+}
+
+/**
+ * Steps 4 and 5 of opening: unwraps the DEK and compares the commitment. The only way to a stored
+ * DEK; it is zeroed when `use` returns.
+ *
+ * @returns what `use` returns, or null where the wrap does not authenticate or the commitment differs
+ */
+export function withDek<T>(
+  key: DataKey,
+  wrappedDek: Uint8Array,
+  commitment: Uint8Array,
+  use: (dek: Buffer, encryptionKey: SecretKey) => T,
+): T | null {
+  const dek = unwrapKey(key.dekWrapKey, wrappedDek)
+  if (dek === null) return null
+  try {
+    const record = deriveRecordKey(dek, key.domain)
+    return equalConstantTime(record.commitment, commitment) ? use(dek, record.encryptionKey) : null
+  } finally {
+    dek.fill(0)
+  }
+}

@@ -1,9 +1,7 @@
 import { createBucketing, type RangeOption } from './blind-index/bucket'
 import type { Bucket, Bucketing } from './blind-index/bucketing'
-import { declarationError } from './blind-index/declaration-error'
 import { checkLeakage } from './blind-index/leakage-check'
 import { encodeForToken } from './blind-index/token'
-import { checkIdentifier } from './bytes'
 import { encodeValue, sameValue } from './envelope/codec'
 import { createFieldContext, type FieldContext } from './envelope/field-context'
 import type { ValueType } from './envelope/value-type'
@@ -70,8 +68,7 @@ export interface Field {
   sameValue(a: unknown, b: unknown): boolean
 }
 
-const MAX_FIELD_ID_LENGTH = 255
-const MAX_PAD = 65_536
+const DEFAULT_DOMAIN = 'default'
 
 /**
  * Checks a declaration and computes what every value of the field shares.
@@ -81,20 +78,11 @@ const MAX_PAD = 65_536
  * @throws ERR_CONFIG for a field id or group that is no identifier
  */
 export function defineField(options: FieldOptions): Field {
-  const { name, range, pad } = options
-  const fieldId = checkIdentifier(options.fieldId, `the field id of ${name}`, MAX_FIELD_ID_LENGTH)
+  const { name, fieldId, range, acceptLeakage } = options
   const type = resolveFieldType(options.type, name)
   const exact = createExactIndex(type, options.exact, name)
   const bucketing = range === undefined ? null : createBucketing(type, range, name)
-  checkLeakage({
-    field: name,
-    type,
-    exact: exact !== null,
-    range,
-    acceptLeakage: options.acceptLeakage,
-  })
-  checkPad(pad, name)
-  const rowBound = options.bindRow ?? false
+  checkLeakage({ field: name, type, exact: exact !== null, range, acceptLeakage })
   return {
     name,
     fieldId,
@@ -103,9 +91,7 @@ export function defineField(options: FieldOptions): Field {
     bucketing,
     declaration: { fieldId, exact: declaredExact(exact), range: bucketing?.parameters ?? null },
     indexName: indexName(fieldId, exact),
-    context: oncePerDomain((domain) =>
-      createFieldContext({ name, domain, fieldId, type, rowBound, pad: pad ?? null }),
-    ),
+    context: contextPerDomain(options, type),
     encode: (value) => encodeValue(type, value, name),
     encodeForToken: (value) =>
       encodeForToken(type, value, present(exact, name, 'exact').normalizer, name),
@@ -114,10 +100,18 @@ export function defineField(options: FieldOptions): Field {
   }
 }
 
-function checkPad(pad: unknown, name: string): void {
-  if (pad === undefined) return
-  if (Number.isInteger(pad) && Number(pad) >= 1 && Number(pad) <= MAX_PAD) return
-  throw declarationError(name, `pad must be an integer from 1 to ${MAX_PAD}, in bytes`)
+/** A class may live in several DataSources, each with the domain of its keyring. */
+function contextPerDomain(options: FieldOptions, type: ValueType): Field['context'] {
+  const { name, fieldId, bindRow: rowBound, pad } = options
+  const create = (domain: string) =>
+    createFieldContext({ name, domain, fieldId, type, rowBound, pad })
+  // Made at once, so that a wrong field id or pad is found here and not with the first row.
+  const contexts = new Map([[DEFAULT_DOMAIN, create(DEFAULT_DOMAIN)]])
+  return (domain) => {
+    const context = contexts.get(domain) ?? create(domain)
+    contexts.set(domain, context)
+    return context
+  }
 }
 
 function declaredExact(exact: ExactIndex | null): IndexDeclaration['exact'] {
@@ -127,18 +121,6 @@ function declaredExact(exact: ExactIndex | null): IndexDeclaration['exact'] {
 function indexName(fieldId: string, exact: ExactIndex | null): IndexName {
   const group = exact?.group ?? null
   return group === null ? { kind: 'field', name: fieldId } : { kind: 'group', name: group }
-}
-
-/** A class may live in several DataSources, each with the domain of its keyring. */
-function oncePerDomain(create: (domain: string) => FieldContext): (domain: string) => FieldContext {
-  const contexts = new Map<string, FieldContext>()
-  return (domain) => {
-    const known = contexts.get(domain)
-    if (known !== undefined) return known
-    const context = create(domain)
-    contexts.set(domain, context)
-    return context
-  }
 }
 
 function present<T>(index: T | null, name: string, kind: string): T {

@@ -6,8 +6,9 @@ import { compareScalars } from './value-order'
 /**
  * floor(v / step) * step in IEEE doubles, -0 written as 0.
  *
- * Division, floor and multiplication by a positive step are each monotone under rounding, so their
- * product is, also where it overflows to an infinity, which `double precision` holds.
+ * Division, floor and multiplication by a positive step are each monotone under rounding, and so is
+ * one after the other: also where the quotient underflows to 0, and where the product overflows to
+ * an infinity, which `double precision` holds.
  */
 export function numberSteps(step: unknown, field: string): Bucketing {
   if (typeof step !== 'number' || !Number.isFinite(step) || step <= 0) {

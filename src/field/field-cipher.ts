@@ -1,6 +1,8 @@
+import { types } from 'node:util'
 import type { Bucket } from '../blind-index/bucketing'
 import { tokenOf } from '../blind-index/token'
-import { createOpener, keyIdOf } from '../envelope/open'
+import { parseEnvelope, readKeyId, refuseReservedFlags } from '../envelope/format'
+import { createOpener } from '../envelope/open'
 import { sealRecord } from '../envelope/seal'
 import { MortiseError } from '../errors'
 import { defineField, type Field, type FieldIndexOptions } from '../field'
@@ -73,6 +75,12 @@ export function createFieldCipher<T extends FieldType = 'string'>(
   options: FieldCipherOptions<T>,
 ): FieldCipher<ValueOf<T>> {
   const { field: fieldId, type = 'string', ...indexes } = options
+  if (typeof fieldId !== 'string') {
+    throw new MortiseError(
+      'ERR_CONFIG',
+      'createFieldCipher needs `field`, the stable name of a field',
+    )
+  }
   const field = defineField({ ...indexes, name: fieldId, fieldId, type })
   return fieldCipher<ValueOf<T>>(keyAccess(keyring), field)
 }
@@ -128,9 +136,22 @@ async function openEach(
 ): Promise<unknown[]> {
   const context = field.context(access.domain)
   const present = envelopes.filter((envelope) => envelope !== null)
-  const keys = await access.openingKeys(new Set(present.map(keyIdOf)))
+  const keyIds = new Set(present.map((envelope) => keyIdOf(envelope, field)))
+  const keys = await access.openingKeys(keyIds)
   const opener = createOpener((id) => keys.get(id)!)
   return envelopes.map((envelope) => (envelope === null ? null : opener.open(envelope, context)))
+}
+
+/** Steps 1 and 2 of opening, with the field's name, before any key is looked up. */
+function keyIdOf(envelope: Uint8Array, { name }: Field): string {
+  if (!types.isUint8Array(envelope)) {
+    throw new MortiseError('ERR_ENVELOPE_MALFORMED', `${name}: an envelope is a Uint8Array`, {
+      field: name,
+    })
+  }
+  const { flags, head } = parseEnvelope(envelope, name)
+  refuseReservedFlags(flags, name)
+  return readKeyId(head)
 }
 
 /** Runs until it has succeeded once; a failure is forgotten, so that the next call tries again. */

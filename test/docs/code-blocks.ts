@@ -1,0 +1,32 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+
+const ROOT = resolve(__dirname, '../..')
+
+/** A TypeScript block of a document. */
+export interface CodeBlock {
+  /** `README-1`: the document and the block's number in it, usable as a file name. */
+  readonly name: string
+  readonly code: string
+  /** Marked `ts run`: it is executed as well as type-checked. */
+  readonly runs: boolean
+}
+
+/** Every block fenced as `ts` in the README and below docs/. */
+export function readCodeBlocks(): CodeBlock[] {
+  const docs = readdirSync(join(ROOT, 'docs'), { recursive: true, encoding: 'utf8' })
+  const documents = docs.filter((name) => name.endsWith('.md')).map((name) => join('docs', name))
+  return ['README.md', ...documents.sort()].flatMap((path) =>
+    extractCodeBlocks(path, readFileSync(join(ROOT, path), 'utf8')),
+  )
+}
+
+/** The blocks of one document. */
+export function extractCodeBlocks(path: string, text: string): CodeBlock[] {
+  const stem = path.replace(/\.md$/, '').replace(/[^A-Za-z0-9-]/g, '-')
+  return [...text.matchAll(/^```ts( run)?\n([\s\S]*?)^```$/gm)].map(([, runs, code], index) => ({
+    name: `${stem}-${index + 1}`,
+    code: String(code),
+    runs: runs !== undefined,
+  }))
+}

@@ -26,7 +26,10 @@ export function unwrapKey(wrappingKey: SecretKey, wrapped: Uint8Array): Buffer |
   if (wrapped.length !== WRAPPED_KEY_BYTES) return null
   try {
     const decipher = createDecipheriv('id-aes256-wrap', wrappingKey, DEFAULT_IV)
-    const key = Buffer.concat([decipher.update(wrapped), decipher.final()])
+    // Not joined with the (empty) final block: Buffer.concat would leave a copy of the key in the
+    // pool that all small Buffers of the process share.
+    const key = decipher.update(wrapped)
+    decipher.final()
     return key.length === KEY_BYTES ? key : null
   } catch {
     return null

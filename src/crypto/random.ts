@@ -5,6 +5,7 @@ import { randomFillSync } from 'node:crypto'
  * length, so 128 keys are drawn at once; no more, because a heap dump shows keys not yet used.
  */
 const POOL_BYTES = 4096
+const MAX_REQUEST_BYTES = 64
 /** A pool that nobody draws from is dropped, so that an idle process holds no future keys. */
 const POOL_LIFETIME_MS = 1000
 
@@ -15,8 +16,12 @@ let used = 0
  * Cryptographically strong bytes from OpenSSL's generator. What was handed out is zeroed in the pool.
  *
  * @param size - 1 to 64 bytes
+ * @throws RangeError for any other size: beyond the pool the rest would not be random
  */
 export function randomBytes(size: number): Buffer {
+  if (!Number.isInteger(size) || size < 1 || size > MAX_REQUEST_BYTES) {
+    throw new RangeError(`random bytes are drawn 1 to ${MAX_REQUEST_BYTES} at a time`)
+  }
   if (pool === undefined || used + size > POOL_BYTES) refill()
   const bytes = Buffer.allocUnsafeSlow(size)
   const source = pool as Buffer

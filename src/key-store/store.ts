@@ -80,6 +80,11 @@ export interface KeyInsertion {
  * connection exists.
  */
 export interface KeyStore {
+  /**
+   * True where only one connection exists, so that writes run on the caller's session and a rolled
+   * back transaction takes them along. The keyring then keeps nothing that it read in a transaction.
+   */
+  readonly writesOnSession?: boolean
   /** All keys of a domain with their wraps, and the domain's epoch (0 for an empty one). */
   loadKeys(domain: string, session?: Session): Promise<{ epoch: number; keys: KeyRecord[] }>
   /** The domain's epoch alone: the cheap question of the staleness poll. */
@@ -88,7 +93,8 @@ export interface KeyStore {
    * Adds a key and demotes its predecessor, atomically, raising the domain's epoch. The stored
    * `epoch` is the store's, not the record's.
    *
-   * @returns false where another writer took that version first: nothing was changed
+   * @returns false where another writer was first: the version does not follow the highest one, or
+   * `demote` is not the active key. Nothing was changed.
    */
   insertKey(insertion: KeyInsertion, session?: Session): Promise<boolean>
   /**
@@ -99,9 +105,17 @@ export interface KeyStore {
   changeState(id: string, from: KeyState, to: KeyState, session?: Session): Promise<boolean>
   /** All index records of a domain. */
   loadIndexes(domain: string, session?: Session): Promise<IndexRecord[]>
-  /** Adds index records; one that exists already (domain, kind, name, generation) is left as it is. */
+  /**
+   * Adds index records, raising the epoch of their domain where one is new; one that exists already
+   * (domain, kind, name, generation) is left as it is.
+   */
   insertIndexes(records: readonly IndexRecord[], session?: Session): Promise<void>
-  /** Replaces one index record that still equals `previous`; false where it does not. */
+  /**
+   * Replaces one index record that still equals `previous` and has the same key (domain, kind, name,
+   * generation), raising the domain's epoch.
+   *
+   * @returns false where it no longer equals `previous`: nothing was changed
+   */
   replaceIndex(previous: IndexRecord, next: IndexRecord, session?: Session): Promise<boolean>
   /** Makes the tables (or the file) where they do not exist. */
   createTables?(): Promise<void>

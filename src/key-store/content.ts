@@ -1,0 +1,124 @@
+import type { IndexRecord, KeyInsertion, KeyRecord, KeyState } from './store'
+
+/** Everything a store holds, as one immutable value: a change makes a new one or nothing at all. */
+export interface StoreContent {
+  /** The epoch of each domain that was ever written. */
+  readonly epochs: ReadonlyMap<string, number>
+  readonly keys: readonly KeyRecord[]
+  readonly indexes: readonly IndexRecord[]
+}
+
+export const EMPTY_CONTENT: StoreContent = { epochs: new Map(), keys: [], indexes: [] }
+
+/** The domain's epoch; 0 before its first write. */
+export function epochOf(content: StoreContent, domain: string): number {
+  return content.epochs.get(domain) ?? 0
+}
+
+/** @returns `null` where another writer was first; see `KeyStore.insertKey` */
+export function insertKey(
+  content: StoreContent,
+  { key, demote }: KeyInsertion,
+): StoreContent | null {
+  const siblings = content.keys.filter(
+    ({ domain, purpose }) => domain === key.domain && purpose === key.purpose,
+  )
+  if (!follows(siblings, key, demote)) return null
+  if (content.keys.some(({ id }) => id === key.id)) return null
+  const raised = raiseEpoch(content, key.domain)
+  const epoch = epochOf(raised, key.domain)
+  const demoted = content.keys.map((record) =>
+    record.id === demote ? inState(record, 'decrypt-only', epoch) : record,
+  )
+  return { ...raised, keys: [...demoted, { ...key, epoch }] }
+}
+
+/**
+ * Whether `key` is the next version of its siblings (the keys of one domain and purpose) and
+ * `demote` names the one that is active. Every store decides by this one rule.
+ */
+export function follows(
+  siblings: readonly Pick<KeyRecord, 'id' | 'version' | 'state'>[],
+  key: Pick<KeyRecord, 'version'>,
+  demote: string | null,
+): boolean {
+  const highest = Math.max(0, ...siblings.map(({ version }) => version))
+  const active = siblings.find(({ state }) => state === 'active')?.id ?? null
+  return key.version === highest + 1 && active === demote
+}
+
+/** @returns `null` where the key is not in state `from`, or another one is active */
+export function changeState(
+  content: StoreContent,
+  id: string,
+  from: KeyState,
+  to: KeyState,
+): StoreContent | null {
+  const key = content.keys.find((record) => record.id === id)
+  if (key?.state !== from) return null
+  if (to === 'active' && content.keys.some((other) => isActiveSibling(other, key))) return null
+  const raised = raiseEpoch(content, key.domain)
+  const changed = inState(key, to, epochOf(raised, key.domain))
+  return { ...raised, keys: content.keys.map((record) => (record === key ? changed : record)) }
+}
+
+/** Adds the records whose place (domain, kind, name, generation) is free. */
+export function insertIndexes(
+  content: StoreContent,
+  records: readonly IndexRecord[],
+): StoreContent | null {
+  const added: IndexRecord[] = []
+  for (const record of records) {
+    if (![...content.indexes, ...added].some((other) => samePlace(other, record))) {
+      added.push({ ...record })
+    }
+  }
+  if (added.length === 0) return null
+  const domains = new Set(added.map(({ domain }) => domain))
+  const raised = [...domains].reduce(raiseEpoch, content)
+  return { ...raised, indexes: [...content.indexes, ...added] }
+}
+
+/** @returns `null` where no record equals `previous` */
+export function replaceIndex(
+  content: StoreContent,
+  previous: IndexRecord,
+  next: IndexRecord,
+): StoreContent | null {
+  const found = content.indexes.find((record) => sameIndex(record, previous))
+  if (found === undefined || !samePlace(previous, next)) return null
+  const indexes = content.indexes.map((record) => (record === found ? { ...next } : record))
+  return { ...raiseEpoch(content, next.domain), indexes }
+}
+
+function raiseEpoch(content: StoreContent, domain: string): StoreContent {
+  const epochs = new Map(content.epochs).set(domain, epochOf(content, domain) + 1)
+  return { ...content, epochs }
+}
+
+function inState(record: KeyRecord, state: KeyState, epoch: number): KeyRecord {
+  return { ...record, state, epoch, stateChangedAt: new Date() }
+}
+
+function isActiveSibling(other: KeyRecord, key: KeyRecord): boolean {
+  const sibling = other.domain === key.domain && other.purpose === key.purpose
+  return sibling && other.state === 'active'
+}
+
+function samePlace(a: IndexRecord, b: IndexRecord): boolean {
+  return (
+    a.domain === b.domain && a.kind === b.kind && a.name === b.name && a.generation === b.generation
+  )
+}
+
+function sameIndex(a: IndexRecord, b: IndexRecord): boolean {
+  return (
+    samePlace(a, b) &&
+    a.indexKeyId === b.indexKeyId &&
+    a.normaliser === b.normaliser &&
+    a.bits === b.bits &&
+    a.range === b.range &&
+    a.group === b.group &&
+    a.state === b.state
+  )
+}

@@ -1,0 +1,210 @@
+import { asBuffer } from '../bytes'
+import { follows } from './content'
+import { createTablesStatements, qualifyWith } from './create-tables'
+import { jsonMembers, malformed } from './json-members'
+import { isUniqueViolation, postgresStoreError } from './postgres-error'
+import { type KeyStoreStatements, keyStoreStatements } from './postgres-statements'
+import { indexFromJson, keyFromJson } from './record-json'
+import type { IndexRecord, KeyInsertion, KeyState, KeyStore, Query, Session } from './store'
+
+/** Runs `work` in one READ COMMITTED transaction: committed when it resolves, rolled back else. */
+export type WriteTransaction = <T>(
+  work: (query: Query) => Promise<T>,
+  session?: Session,
+) => Promise<T>
+
+/** What the PostgreSQL store needs to know about the connections it runs on. */
+export interface PostgresStoreOptions {
+  /**
+   * - `separate`: the store has connections of its own; the sessions of callers are ignored
+   * - `shared`: reads run on the caller's session, writes on a connection of their own
+   * - `single`: only one connection exists; reads and writes run on the caller's session
+   */
+  readonly connections: 'separate' | 'shared' | 'single'
+  /**
+   * For reads without a session, and to confirm what a session showed. Except with `single`, it
+   * must not wait for a connection that a caller may be holding.
+   */
+  readonly read: Query
+  /** Gets the caller's session with `single`, where the transaction may be the caller's own. */
+  readonly write: WriteTransaction
+  /** Schema of the tables; without it the connection's search_path decides. */
+  readonly schema?: string | undefined
+}
+
+const ORIGIN = 'the key store in PostgreSQL'
+const MAX_RECORDS = 100_000
+const MAX_EPOCH = 2 ** 31 - 2
+const CREATE_TABLES_LOCK = `SELECT pg_advisory_xact_lock(hashtextextended('mortise tables', 0))`
+
+/**
+ * The key store over PostgreSQL, whatever runs the statements.
+ *
+ * Every write takes the domain's advisory lock first. Under READ COMMITTED each later statement of
+ * that transaction then sees what the previous holder committed, so versions are contiguous, one key
+ * is active, and epochs rise by one; the unique constraints stand behind it.
+ */
+export function createPostgresStore(options: PostgresStoreOptions): KeyStore {
+  const { connections, read } = options
+  const qualify = qualifyWith(options.schema)
+  const sql = keyStoreStatements(qualify)
+  const queryOf = (session?: Session): Query =>
+    connections === 'separate' ? read : (session?.query ?? read)
+  const write: WriteTransaction = (work, session) =>
+    translated(() => options.write(work, connections === 'single' ? session : undefined))
+  return {
+    writesOnSession: connections === 'single',
+    loadKeys: (domain, session) => translated(() => loadKeys(queryOf(session), sql, domain)),
+    loadEpoch: (domain, session) =>
+      translated(async () => epochOf(await one(queryOf(session), sql.loadEpoch, [domain]))),
+    loadIndexes: (domain, session) => translated(() => loadIndexes(queryOf(session), sql, domain)),
+    insertKey: (insertion, session) =>
+      raced(() => write((query) => insertKey(query, sql, insertion), session)),
+    changeState: (id, from, to, session) =>
+      raced(() => write((query) => changeState(query, sql, id, from, to), session)),
+    insertIndexes: (records, session) =>
+      write((query) => insertIndexes(query, sql, records), session),
+    replaceIndex: (previous, next, session) =>
+      write((query) => replaceIndex(query, sql, previous, next), session),
+    createTables: () =>
+      write(async (query) => {
+        await query(CREATE_TABLES_LOCK, [])
+        for (const statement of createTablesStatements(qualify)) await query(statement, [])
+      }),
+  }
+}
+
+async function loadKeys(
+  query: Query,
+  sql: KeyStoreStatements,
+  domain: string,
+): ReturnType<KeyStore['loadKeys']> {
+  const row = await one(query, sql.loadKeys, [domain])
+  return { epoch: epochOf(row), keys: listIn(row, 'keys').map(keyFromJson) }
+}
+
+async function loadIndexes(
+  query: Query,
+  sql: KeyStoreStatements,
+  domain: string,
+): Promise<IndexRecord[]> {
+  return listIn(await one(query, sql.loadIndexes, [domain]), 'indexes').map(indexFromJson)
+}
+
+async function insertKey(
+  query: Query,
+  sql: KeyStoreStatements,
+  { key, demote }: KeyInsertion,
+): Promise<boolean> {
+  await query(sql.lockDomain, [key.domain])
+  const row = await one(query, sql.loadSiblings, [key.domain, key.purpose])
+  const siblings = listIn(row, 'siblings').map((sibling) => ({
+    id: sibling.text('id', /./),
+    version: sibling.integer('version', 1, MAX_EPOCH + 1),
+    state: sibling.oneOf<KeyState>('state', ['active', 'decrypt-only', 'disabled', 'destroyed']),
+  }))
+  if (!follows(siblings, key, demote)) return false
+  const epoch = epochOf(row) + 1
+  if (demote !== null) await query(sql.changeState, [demote, 'active', 'decrypt-only', epoch])
+  const { id, domain, purpose, version, state } = key
+  const times = [key.createdAt.toISOString(), key.stateChangedAt.toISOString()]
+  await query(sql.insertKey, [id, domain, purpose, version, state, hex(key.kcv), ...times, epoch])
+  for (const { providerUri, wrapped, createdAt } of key.wraps) {
+    await query(sql.insertWrap, [id, providerUri, hex(wrapped), createdAt.toISOString()])
+  }
+  return true
+}
+
+async function changeState(
+  query: Query,
+  sql: KeyStoreStatements,
+  id: string,
+  from: KeyState,
+  to: KeyState,
+): Promise<boolean> {
+  const [key] = await query(sql.domainOfKey, [id])
+  if (key === undefined) return false
+  const epoch = await nextEpoch(query, sql, String(key.domain))
+  return (await query(sql.changeState, [id, from, to, epoch])).length === 1
+}
+
+async function insertIndexes(
+  query: Query,
+  sql: KeyStoreStatements,
+  records: readonly IndexRecord[],
+): Promise<void> {
+  // Locks are taken in one order, so that two writers cannot wait for each other.
+  for (const domain of [...new Set(records.map((record) => record.domain))].sort()) {
+    const epoch = await nextEpoch(query, sql, domain)
+    for (const record of records.filter((candidate) => candidate.domain === domain)) {
+      await query(sql.insertIndex, [...place(record), ...content(record), epoch])
+    }
+  }
+}
+
+async function replaceIndex(
+  query: Query,
+  sql: KeyStoreStatements,
+  previous: IndexRecord,
+  next: IndexRecord,
+): Promise<boolean> {
+  if (place(previous).join(' ') !== place(next).join(' ')) return false
+  const epoch = await nextEpoch(query, sql, next.domain)
+  const parameters = [...place(next), ...content(next), epoch, ...content(previous)]
+  return (await query(sql.replaceIndex, parameters)).length === 1
+}
+
+async function nextEpoch(query: Query, sql: KeyStoreStatements, domain: string): Promise<number> {
+  await query(sql.lockDomain, [domain])
+  return epochOf(await one(query, sql.loadEpoch, [domain])) + 1
+}
+
+type Row = Record<string, unknown>
+
+async function one(query: Query, sql: string, parameters: readonly unknown[]): Promise<Row> {
+  const [row] = await query(sql, parameters)
+  return row ?? malformed(ORIGIN, 'answer')
+}
+
+function epochOf(row: Row): number {
+  const epoch = Number(row.epoch)
+  return Number.isInteger(epoch) && epoch >= 0 && epoch <= MAX_EPOCH
+    ? epoch
+    : malformed(ORIGIN, 'epoch')
+}
+
+function listIn(row: Row, column: string): ReturnType<typeof jsonMembers>[] {
+  const list: unknown = JSON.parse(String(row[column]))
+  return jsonMembers({ [column]: list }, ORIGIN).list(column, MAX_RECORDS)
+}
+
+function place({ domain, kind, name, generation }: IndexRecord): readonly (string | number)[] {
+  return [domain, kind, name, generation]
+}
+
+function content(record: IndexRecord): readonly (string | number | null)[] {
+  const { indexKeyId, normaliser, bits, range, group, state } = record
+  return [indexKeyId, normaliser, bits, range, group, state]
+}
+
+function hex(bytes: Uint8Array): string {
+  return asBuffer(bytes).toString('hex')
+}
+
+async function translated<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return await work()
+  } catch (error) {
+    throw postgresStoreError(error)
+  }
+}
+
+/** A unique violation means that another writer was first; the transaction is rolled back. */
+async function raced(work: () => Promise<boolean>): Promise<boolean> {
+  try {
+    return await work()
+  } catch (error) {
+    if (isUniqueViolation((error as { cause?: unknown }).cause)) return false
+    throw error
+  }
+}

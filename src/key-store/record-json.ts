@@ -1,0 +1,74 @@
+import type { JsonMembers } from './json-members'
+import type { IndexRecord, KeyRecord, KeyWrap } from './store'
+
+/** Limits of the format: more wraps or longer blobs were not written by mortise. */
+const MAX_WRAPS = 8
+const MAX_WRAPPED_BYTES = 1024
+const KCV_BYTES = 32
+/** PostgreSQL's `integer`, the narrowest type that holds versions and epochs. */
+const MAX_INTEGER = 2 ** 31 - 1
+
+const KEY_ID = /^[0-9a-f]{16}$/
+const DOMAIN = /^[\x21-\x7e]{1,64}$/
+const NAME = /^[\x21-\x7e]{1,255}$/
+const PROVIDER_URI = /^[\x21-\x7e]{1,2048}$/
+
+/**
+ * The JSON form of a key: bytes as hex, times as ISO 8601.
+ *
+ * The file store writes it, and the PostgreSQL store has the database build it, so that no type
+ * parser of the application's driver stands in between.
+ */
+export function keyToJson(record: KeyRecord): unknown {
+  return {
+    ...record,
+    kcv: hex(record.kcv),
+    wraps: record.wraps.map((wrap) => ({ ...wrap, wrapped: hex(wrap.wrapped) })),
+  }
+}
+
+/** Inverse of {@link keyToJson} for untrusted JSON. */
+export function keyFromJson(json: JsonMembers): KeyRecord {
+  return {
+    id: json.text('id', KEY_ID),
+    domain: json.text('domain', DOMAIN),
+    purpose: json.oneOf('purpose', ['data', 'index']),
+    version: json.integer('version', 1, MAX_INTEGER),
+    state: json.oneOf('state', ['active', 'decrypt-only', 'disabled', 'destroyed']),
+    kcv: json.bytes('kcv', KCV_BYTES, KCV_BYTES),
+    createdAt: json.time('createdAt'),
+    stateChangedAt: json.time('stateChangedAt'),
+    epoch: json.integer('epoch', 0, MAX_INTEGER),
+    wraps: json.list('wraps', MAX_WRAPS).map(wrapFromJson),
+  }
+}
+
+function wrapFromJson(json: JsonMembers): KeyWrap {
+  return {
+    providerUri: json.text('providerUri', PROVIDER_URI),
+    wrapped: json.bytes('wrapped', 1, MAX_WRAPPED_BYTES),
+    createdAt: json.time('createdAt'),
+  }
+}
+
+/** An index record from untrusted JSON; its JSON form is the record itself. */
+export function indexFromJson(json: JsonMembers): IndexRecord {
+  const optionalText = (key: string, pattern: RegExp): string | null =>
+    json.isNull(key) ? null : json.text(key, pattern)
+  return {
+    domain: json.text('domain', DOMAIN),
+    kind: json.oneOf('kind', ['field', 'group']),
+    name: json.text('name', NAME),
+    generation: json.integer('generation', 1, 255),
+    indexKeyId: optionalText('indexKeyId', KEY_ID),
+    normaliser: optionalText('normaliser', /^[\x21-\x7e]{0,255}$/),
+    bits: json.isNull('bits') ? null : json.integer('bits', 8, 128),
+    range: optionalText('range', /^[^\0]*$/),
+    group: optionalText('group', NAME),
+    state: json.oneOf('state', ['active', 'next']),
+  }
+}
+
+function hex(bytes: Uint8Array): string {
+  return Buffer.from(bytes).toString('hex')
+}

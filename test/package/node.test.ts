@@ -43,10 +43,10 @@ describe('a project without any of the optional peers', () => {
   })
 })
 
-describe('a project with TypeORM and pg', () => {
+describe.each(['1', '0.3'])('a project with TypeORM %s and pg', (version) => {
   let consumer: Consumer
   beforeAll(() => {
-    consumer = createConsumer(['typeorm@1', 'reflect-metadata', 'pg'])
+    consumer = createConsumer([`typeorm@${version}`, 'reflect-metadata', 'pg'])
   })
   afterAll(() => removeConsumer(consumer))
 

@@ -19,7 +19,10 @@ export const manifest = JSON.parse(
   readFileSync(resolve(__dirname, '../../package.json'), 'utf8'),
 ) as Manifest
 
-/** What users import: `mortise`, `mortise/postgres`, … */
-export const entryPoints: string[] = Object.entries(manifest.exports)
-  .filter(([, target]) => typeof target !== 'string')
-  .map(([path]) => path.replace(/^\./, manifest.name))
+/** What users import, and the file of src/ behind it. */
+export const entryPoints: readonly { readonly name: string; readonly source: string }[] =
+  Object.entries(manifest.exports).flatMap(([path, target]) => {
+    if (typeof target === 'string') return []
+    const source = target.require.default.replace('./dist/', 'src/').replace(/\.js$/, '.ts')
+    return [{ name: path.replace(/^\./, manifest.name), source }]
+  })

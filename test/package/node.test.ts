@@ -50,8 +50,8 @@ describe.each(['1', '0.3'])('a project with TypeORM %s and pg', (version) => {
   })
   afterAll(() => removeConsumer(consumer))
 
-  it.each(entryPoints)('gets one and the same %s from require and import', (entryPoint) => {
-    consumer.write('same.cjs', sameInstance(entryPoint))
+  it.each(entryPoints)('gets one and the same $name from require and import', ({ name }) => {
+    consumer.write('same.cjs', sameInstance(name))
     expect(consumer.node('same.cjs')).toEqual(quietSuccess)
   })
 })

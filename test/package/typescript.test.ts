@@ -42,7 +42,7 @@ export function install(dataSource: DataSource, keyring: Keyring): DataSource {
 `
 
 const EVERY_ENTRY_POINT = entryPoints
-  .map((name, index) => `import * as entry${index} from '${name}'\nexport { entry${index} }`)
+  .map(({ name }, index) => `import * as entry${index} from '${name}'\nexport { entry${index} }`)
   .join('\n')
 
 const MODES = [

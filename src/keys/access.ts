@@ -61,7 +61,10 @@ export interface KeyAccess {
   ready(session?: Session): Promise<void>
   /** The active `data` key: the highest version, refreshed within the staleness bound. */
   sealingKey(session?: Session): Promise<DataKey>
-  /** An opening key that is in memory now, without any I/O; undefined where it must be fetched. */
+  /**
+   * An opening key that is in memory now, without any I/O; undefined where it must be fetched, also
+   * because the staleness bound has passed. A page keeps the keys that it was given until it is done.
+   */
   loadedOpeningKey(id: string): DataKey | undefined
   /**
    * Opening keys by id, fetching all unknown ones with one store query and one unwrap per key.
@@ -76,6 +79,13 @@ export interface KeyAccess {
    * @throws ERR_INDEX_CHANGED where a declaration differs from what the rows were indexed with
    */
   declareIndexes(declarations: readonly IndexDeclaration[], session?: Session): Promise<void>
+  /**
+   * Replaces what a field is registered with. Only for a column that was shown to hold no value yet:
+   * rows that exist would silently be missed by every later query.
+   *
+   * @throws ERR_INDEX_CHANGED where the field's group disagrees, or another process was first
+   */
+  redeclareIndex(declaration: IndexDeclaration, session?: Session): Promise<void>
   /** Field ids the store remembers for this domain: a declared one that vanishes was renamed. */
   knownFieldIds(session?: Session): Promise<string[]>
   /** The token key of a declared field or group. */

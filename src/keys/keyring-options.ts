@@ -1,0 +1,120 @@
+import { checkIdentifier } from '../bytes'
+import { MortiseError } from '../errors'
+import type { KeyStore } from '../key-store/store'
+import type { KeyProvider } from '../providers/provider'
+import { eventEmitter, type KeyEventHandler } from './events'
+import type { KeyringConfig } from './keyring-access'
+
+/** What `createKeyring` needs. */
+export interface KeyringOptions {
+  /** 1 to 8; the first wraps new keys, all of them open. A keyring closes its providers. */
+  readonly providers: readonly KeyProvider[]
+  /** Where wrapped keys live. Without it, `withEncryption` keeps them in its DataSource. */
+  readonly store?: KeyStore | undefined
+  /**
+   * Separates applications or tenants that share a key store: each domain has keys of its own.
+   * 1 to 64 printable ASCII characters without space.
+   *
+   * @defaultValue `default`
+   */
+  readonly domain?: string | undefined
+  /** Receives what happens to keys; `key-integrity` and `key-store-rollback` deserve an alarm. */
+  readonly onEvent?: KeyEventHandler | undefined
+  /** How long unlocked keys and the state of the key store are believed. */
+  readonly cache?: KeyringCacheOptions | undefined
+}
+
+/** Times in milliseconds. */
+export interface KeyringCacheOptions {
+  /**
+   * How often, at most, the key store is asked whether it changed: the time within which a rotation
+   * or a disabled key of another process is seen. 0 asks at every use.
+   *
+   * @defaultValue 5,000; at most 60,000
+   */
+  readonly epochPollMs?: number | undefined
+  /**
+   * After this, the next use of a key asks its provider again in the background.
+   *
+   * @defaultValue 300,000; at most `hardTtlMs`
+   */
+  readonly softTtlMs?: number | undefined
+  /**
+   * After this, a key is unusable until its provider has opened it again.
+   *
+   * @defaultValue 3,600,000; at most 86,400,000
+   */
+  readonly hardTtlMs?: number | undefined
+}
+
+/** A key carries at most as many wraps. */
+const MAX_PROVIDERS = 8
+const MAX_DOMAIN_LENGTH = 64
+const PROVIDER_URI = /^[\x21-\x7e]{1,2048}$/
+const DEFAULT_TIMES = { epochPollMs: 5_000, softTtlMs: 300_000, hardTtlMs: 3_600_000 }
+const MAX_EPOCH_POLL_MS = 60_000
+const MAX_HARD_TTL_MS = 86_400_000
+
+/** The configuration with its defaults, or ERR_CONFIG naming the option. */
+export function checkKeyringOptions(options: KeyringOptions): KeyringConfig {
+  const { store, domain = 'default', onEvent } = options
+  if (typeof domain !== 'string') throw new MortiseError('ERR_CONFIG', 'domain must be text')
+  if (onEvent !== undefined && typeof onEvent !== 'function') {
+    throw new MortiseError('ERR_CONFIG', 'onEvent must be a function')
+  }
+  if (store !== undefined && typeof store?.loadKeys !== 'function') {
+    throw new MortiseError(
+      'ERR_CONFIG',
+      'store must be a key store: memoryKeyStore(), fileKeyStore(path), postgresKeyStore(pool)',
+    )
+  }
+  return {
+    domain: checkIdentifier(domain, 'domain', MAX_DOMAIN_LENGTH),
+    providers: checkProviders(options.providers),
+    store,
+    times: checkTimes(options.cache),
+    emit: eventEmitter(onEvent),
+  }
+}
+
+function checkProviders(providers: unknown): KeyringConfig['providers'] {
+  const list: unknown[] = Array.isArray(providers) ? [...providers] : []
+  if (list.length === 0 || list.length > MAX_PROVIDERS || !list.every(isProvider)) {
+    throw new MortiseError(
+      'ERR_CONFIG',
+      `providers must list 1 to ${MAX_PROVIDERS} key providers, for example [inAppKeyProvider({ name, secret })]`,
+    )
+  }
+  const [first, ...others] = list as [KeyProvider, ...KeyProvider[]]
+  const uris = list.map((provider) => (provider as KeyProvider).uri)
+  const twice = uris.find((uri, index) => uris.indexOf(uri) !== index)
+  if (twice === undefined) return [first, ...others]
+  throw new MortiseError(
+    'ERR_CONFIG',
+    `providers lists ${twice} twice; give each provider its own name`,
+  )
+}
+
+function isProvider(value: unknown): boolean {
+  const { uri, wrapKey, unwrapKey } = (value ?? {}) as Partial<KeyProvider>
+  const functions = typeof wrapKey === 'function' && typeof unwrapKey === 'function'
+  return functions && typeof uri === 'string' && PROVIDER_URI.test(uri)
+}
+
+function checkTimes(cache: KeyringOptions['cache']): KeyringConfig['times'] {
+  const { epochPollMs, softTtlMs, hardTtlMs } = { ...DEFAULT_TIMES, ...given(cache) }
+  checkTime('epochPollMs', epochPollMs, 0, MAX_EPOCH_POLL_MS)
+  checkTime('hardTtlMs', hardTtlMs, 1, MAX_HARD_TTL_MS)
+  checkTime('softTtlMs', softTtlMs, 1, hardTtlMs)
+  return { epochPollMs, softTtlMs, hardTtlMs }
+}
+
+/** An option that is present but undefined keeps its default. */
+function given(cache: KeyringOptions['cache']): Partial<typeof DEFAULT_TIMES> {
+  return Object.fromEntries(Object.entries(cache ?? {}).filter(([, ms]) => ms !== undefined))
+}
+
+function checkTime(option: string, ms: unknown, min: number, max: number): void {
+  if (typeof ms === 'number' && ms >= min && ms <= max) return
+  throw new MortiseError('ERR_CONFIG', `cache.${option} must be ${min} to ${max} milliseconds`)
+}

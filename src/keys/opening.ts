@@ -1,0 +1,89 @@
+import type { KeyRecord, Session } from '../key-store/store'
+import type { KeyPurpose } from '../providers/provider'
+import type { DataKey } from './access'
+import type { KeyCache } from './cache'
+import { checkUsable, isUsable, keyNotFound } from './key-use'
+import type { KeySnapshot } from './snapshot'
+import type { UnlockedKey } from './unlock'
+
+/** An id that the store does not know is not asked for again during this time. */
+const UNKNOWN_MS = 1000
+/** Ids come out of stored data: whoever writes it must not be able to fill memory. */
+const MAX_UNKNOWN = 1000
+
+/** Finds and unlocks the keys that stored values name. */
+export class KeyOpening {
+  readonly #domain: string
+  readonly #snapshot: KeySnapshot
+  readonly #cache: KeyCache
+  readonly #unknownUntil = new Map<string, number>()
+
+  constructor(domain: string, snapshot: KeySnapshot, cache: KeyCache) {
+    this.#domain = domain
+    this.#snapshot = snapshot
+    this.#cache = cache
+  }
+
+  loaded(id: string): DataKey | undefined {
+    const record = this.#snapshot.fresh?.keys.get(id)
+    if (record?.purpose !== 'data' || !isUsable(record)) return undefined
+    return dataKeyOf(this.#cache.peek(record))
+  }
+
+  async open(ids: Iterable<string>, session?: Session): Promise<ReadonlyMap<string, DataKey>> {
+    const unique = [...new Set(ids)]
+    if (unique.length === 0) return new Map()
+    const records = await this.#find(unique, 'data', session)
+    const keys = await Promise.all(records.map((record) => this.#unlockData(record)))
+    return new Map(keys.map((key) => [key.id, key]))
+  }
+
+  /** The record of an index KEK that an index record names. */
+  async indexRecord(id: string, session?: Session): Promise<KeyRecord> {
+    const [record] = await this.#find([id], 'index', session)
+    if (record?.purpose !== 'index') throw keyNotFound(id, this.#domain, 'index')
+    checkUsable(record)
+    return record
+  }
+
+  async #unlockData(record: KeyRecord): Promise<DataKey> {
+    if (record.purpose !== 'data') throw keyNotFound(record.id, this.#domain, 'data')
+    checkUsable(record)
+    const key = dataKeyOf(await this.#cache.get(record))
+    if (key === undefined) throw keyNotFound(record.id, this.#domain, 'data')
+    return key
+  }
+
+  /** From memory, else all at once with one query. */
+  async #find(
+    ids: readonly string[],
+    purpose: KeyPurpose,
+    session?: Session,
+  ): Promise<KeyRecord[]> {
+    let view = await this.#snapshot.current(session)
+    const unknown = ids.filter((id) => !view.keys.has(id))
+    if (unknown.length > 0) {
+      for (const id of unknown) this.#refuseUnknown(id, purpose)
+      view = await this.#snapshot.reload(session)
+    }
+    return ids.map((id) => view.keys.get(id) ?? this.#remember(id, purpose))
+  }
+
+  #refuseUnknown(id: string, purpose: KeyPurpose): void {
+    const until = this.#unknownUntil.get(id)
+    if (until === undefined) return
+    if (performance.now() < until) throw keyNotFound(id, this.#domain, purpose)
+    this.#unknownUntil.delete(id)
+  }
+
+  #remember(id: string, purpose: KeyPurpose): never {
+    if (this.#unknownUntil.size >= MAX_UNKNOWN) this.#unknownUntil.clear()
+    this.#unknownUntil.set(id, performance.now() + UNKNOWN_MS)
+    throw keyNotFound(id, this.#domain, purpose)
+  }
+}
+
+/** The sealing and opening form of an unlocked key; undefined for one of another purpose. */
+export function dataKeyOf(unlocked: UnlockedKey | undefined): DataKey | undefined {
+  return unlocked?.purpose === 'data' ? unlocked.dataKey : undefined
+}

@@ -1,0 +1,109 @@
+import { equalConstantTime } from '../crypto/hash'
+import { KEY_BYTES, type SecretKey, secretKey } from '../crypto/secret-key'
+import { isMortiseError, MortiseError } from '../errors'
+import type { KeyRecord, KeyWrap } from '../key-store/store'
+import type { KeyContext, KeyProvider } from '../providers/provider'
+import type { DataKey } from './access'
+import { deriveDataKey, type KekIdentity, keyCheckValue } from './derive'
+import { eventKey, type KeyEventHandler } from './events'
+
+/** The configured providers by URI: the allow-list that a stored URI is looked up in. */
+export type Providers = ReadonlyMap<string, KeyProvider>
+
+/** A KEK after its wrap was opened and checked, reduced to what its purpose needs. */
+export type UnlockedKey =
+  | { readonly purpose: 'data'; readonly providerUri: string; readonly dataKey: DataKey }
+  | { readonly purpose: 'index'; readonly providerUri: string; readonly kek: SecretKey }
+
+/** The identity that a provider binds into the wrap of a KEK. */
+export function kekContext({ domain, purpose, id, version }: KekIdentity): KeyContext {
+  return { use: 'kek', domain, purpose, id, version }
+}
+
+/**
+ * Opens a key's wraps in stored order until one provider answers.
+ *
+ * Only a provider that cannot be asked leads to the next wrap. A wrap that fails its integrity check
+ * closes the key: trying another one would let whoever can write the key store choose which is used.
+ *
+ * @throws ERR_KEY_INTEGRITY where a wrap or the check value does not belong to the key
+ * @throws ERR_KEY_PROVIDER where no configured provider could open it
+ */
+export async function unlockKey(
+  record: KeyRecord,
+  providers: Providers,
+  emit: KeyEventHandler,
+): Promise<UnlockedKey> {
+  let unavailable: MortiseError | undefined
+  for (const wrap of record.wraps) {
+    const provider = providers.get(wrap.providerUri)
+    if (provider === undefined) continue
+    try {
+      return checkKey(await askProvider(provider, wrap, record), record, wrap)
+    } catch (error) {
+      report(error, record, wrap, emit)
+      if (!isMortiseError(error, 'ERR_KEY_PROVIDER') || !error.retryable) throw error
+      unavailable = error
+    }
+  }
+  throw unavailable ?? notConfigured(record)
+}
+
+async function askProvider(
+  provider: KeyProvider,
+  wrap: KeyWrap,
+  record: KeyRecord,
+): Promise<Uint8Array> {
+  try {
+    return await provider.unwrapKey(wrap.wrapped, kekContext(record))
+  } catch (error) {
+    throw providerError(error, provider.uri, record)
+  }
+}
+
+/** A provider's own typed errors pass; anything else is a provider that failed for good. */
+export function providerError(error: unknown, uri: string, key: KekIdentity): MortiseError {
+  if (isMortiseError(error)) return error
+  return new MortiseError(
+    'ERR_KEY_PROVIDER',
+    `${uri} failed on key ${key.id} (domain ${key.domain}, ${key.purpose}); see the cause`,
+    { cause: error },
+  )
+}
+
+/** Imports the key, zeroes the bytes, and compares the check value. */
+function checkKey(bytes: Uint8Array, record: KeyRecord, wrap: KeyWrap): UnlockedKey {
+  if (bytes.length !== KEY_BYTES) throw notThisKey(record, wrap, 'has another length')
+  const kek = secretKey(bytes)
+  bytes.fill(0)
+  if (!equalConstantTime(keyCheckValue(kek, record), record.kcv)) {
+    throw notThisKey(record, wrap, 'does not match its check value')
+  }
+  const { providerUri } = wrap
+  return record.purpose === 'data'
+    ? { purpose: 'data', providerUri, dataKey: deriveDataKey(kek, record) }
+    : { purpose: 'index', providerUri, kek }
+}
+
+function report(error: unknown, record: KeyRecord, wrap: KeyWrap, emit: KeyEventHandler): void {
+  const about = { ...eventKey(record), providerUri: wrap.providerUri }
+  if (isMortiseError(error, 'ERR_KEY_INTEGRITY')) emit({ type: 'key-integrity', ...about })
+  if (isMortiseError(error, 'ERR_KEY_PROVIDER')) {
+    emit({ type: 'provider-unavailable', ...about, retryable: error.retryable })
+  }
+}
+
+function notThisKey(record: KeyRecord, wrap: KeyWrap, what: string): MortiseError {
+  return new MortiseError(
+    'ERR_KEY_INTEGRITY',
+    `what ${wrap.providerUri} unwrapped for key ${record.id} (domain ${record.domain}, ${record.purpose}, version ${record.version}) ${what}: the key store was changed; restore it from a backup`,
+  )
+}
+
+function notConfigured(record: KeyRecord): MortiseError {
+  const uris = record.wraps.map(({ providerUri }) => providerUri).join(', ')
+  return new MortiseError(
+    'ERR_KEY_PROVIDER',
+    `key ${record.id} (domain ${record.domain}, ${record.purpose}, version ${record.version}) is wrapped by ${uris || 'no provider'}, none of which this keyring has; add that provider to createKeyring`,
+  )
+}

@@ -18,8 +18,10 @@ export const PROVIDER_WRAPPED = 0x08
 
 const KNOWN_FLAGS = ROW_BOUND | PADDED | SUBJECT_KEY | PROVIDER_WRAPPED
 const RESERVED_FLAGS = SUBJECT_KEY | PROVIDER_WRAPPED
-const KEY_ID_OFFSET = 2
-const WRAP_OFFSET = 10
+/** Magic and flags end here. */
+export const KEY_ID_OFFSET = 2
+/** The key id ends here; a provider's wrap begins with its length. */
+export const WRAP_OFFSET = 10
 const MAX_PROVIDER_WRAP_BYTES = 1024
 /** Length of the commitment: collision resistance of 128 bits, as the key's strength asks. */
 export const COMMITMENT_BYTES = 32

@@ -7,6 +7,7 @@ import { aadOf, type FieldContext } from './field-context'
 import {
   checkPrefix,
   type EnvelopeParts,
+  KEY_ID_OFFSET,
   PADDED,
   parseEnvelope,
   ROW_BOUND,
@@ -58,7 +59,7 @@ export function createOpener(keyOf: (keyId: string) => DataKey): Opener {
 
   function recordOf(parts: EnvelopeParts, field: FieldContext): OpenRecord {
     if (last !== undefined && sameKeyBlock(last.head, parts.head)) return last
-    const block = parts.head.toString('latin1', 2)
+    const block = parts.head.toString('latin1', KEY_ID_OFFSET)
     const record = records.get(block) ?? unlockRecord(keyOf, parts, field)
     if (records.size >= MAX_RECORDS) records.clear()
     records.set(block, record)
@@ -86,15 +87,15 @@ export function createOpener(keyOf: (keyId: string) => DataKey): Opener {
 /**
  * The key id of an envelope, to collect the keys of a page before opening it.
  *
- * Refuses what no key lookup should be made for. A page reader may leave such an envelope out: the
- * opener refuses it too, with the field's name, before it asks for a key.
+ * Refuses what no key lookup should be made for; everything else is checked when opening.
  *
+ * @param field - `Entity.property`, for the error
  * @returns 16 hex digits
  * @throws ERR_ENVELOPE_MALFORMED, ERR_ENVELOPE_VERSION for bytes that do not begin an envelope
  * @throws ERR_ENVELOPE_FLAGS for a subject key or a provider-wrapped DEK
  */
-export function keyIdOf(envelope: Uint8Array): string {
-  refuseReservedFlags(checkPrefix(envelope))
+export function keyIdOf(envelope: Uint8Array, field?: string): string {
+  refuseReservedFlags(checkPrefix(envelope, field), field)
   return readKeyId(envelope)
 }
 
@@ -145,7 +146,7 @@ function unlockRecord(
 
 /** Compares key id, wrapped DEK and commitment; both heads are 82 bytes, since b3 is refused. */
 function sameKeyBlock(a: Buffer, b: Buffer): boolean {
-  return a.compare(b, 2, b.length, 2, a.length) === 0
+  return a.compare(b, KEY_ID_OFFSET, b.length, KEY_ID_OFFSET) === 0
 }
 
 /** Step 7: u32(len T) | T | zeros. */

@@ -6,9 +6,11 @@ import {
   checkPrefix,
   HEAD_BYTES,
   KEY_BLOCK_BYTES,
+  KEY_ID_OFFSET,
   parseEnvelope,
   readKeyId,
   refuseReservedFlags,
+  WRAP_OFFSET,
 } from './format'
 import { decryptionFailed } from './open'
 import { withDek } from './record-key'
@@ -51,11 +53,11 @@ export function rewrapKeyBlock(head: Uint8Array, from: DataKey, to: DataKey): Bu
   const keyId = readKeyId(bytes)
   if (keyId === to.id) return Buffer.from(bytes.subarray(0, KEY_BLOCK_BYTES))
   if (keyId !== from.id) throw otherKey(keyId, from.id)
-  const wrappedDek = bytes.subarray(10, KEY_BLOCK_BYTES)
+  const wrappedDek = bytes.subarray(WRAP_OFFSET, KEY_BLOCK_BYTES)
   const commitment = bytes.subarray(KEY_BLOCK_BYTES)
   const rewrapped = withDek(from, wrappedDek, commitment, (dek) => wrapKey(to.dekWrapKey, dek))
   if (rewrapped === null) throw decryptionFailed(undefined)
-  return Buffer.concat([bytes.subarray(0, 2), to.idBytes, rewrapped])
+  return Buffer.concat([bytes.subarray(0, KEY_ID_OFFSET), to.idBytes, rewrapped])
 }
 
 function otherKey(found: string, expected: string): MortiseError {

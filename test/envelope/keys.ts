@@ -7,9 +7,9 @@ import type { DataKey } from '../../src/keys/access'
 
 /** A key that follows from its name; never for real use. */
 export function testKey(name: string, domain = 'default'): DataKey {
-  const digest = createHash('sha256').update(`test key ${name}`).digest()
-  const id = digest.toString('hex', 0, 8)
-  const dekWrapKey = secretKey(digest)
+  const digest = (text: string) => createHash('sha256').update(`${text} ${name}`).digest()
+  const id = digest('test key id').toString('hex', 0, 8)
+  const dekWrapKey = secretKey(digest('test key'))
   return { id, idBytes: Buffer.from(id, 'hex'), domain, version: 1, dekWrapKey }
 }
 

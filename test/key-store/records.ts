@@ -1,0 +1,37 @@
+import { randomBytes } from 'node:crypto'
+import type { IndexRecord, KeyRecord } from '../../src/key-store/store'
+
+/** A key record with random identity; its bytes mean nothing, stores do not look at them. */
+export function someKey(changes: Partial<KeyRecord> = {}): KeyRecord {
+  const createdAt = new Date('2026-03-04T05:06:07.089Z')
+  return {
+    id: randomBytes(8).toString('hex'),
+    domain: 'default',
+    purpose: 'data',
+    version: 1,
+    state: 'active',
+    kcv: randomBytes(32),
+    createdAt,
+    stateChangedAt: createdAt,
+    epoch: 0,
+    wraps: [{ providerUri: 'in-app:primary', wrapped: randomBytes(40), createdAt }],
+    ...changes,
+  }
+}
+
+/** An index record of a field with an exact index and a range. */
+export function someIndex(changes: Partial<IndexRecord> = {}): IndexRecord {
+  return {
+    domain: 'default',
+    kind: 'field',
+    name: 'person.email',
+    generation: 1,
+    indexKeyId: '00112233445566ff',
+    normaliser: 'email@1',
+    bits: 128,
+    range: 'prefix:2',
+    group: null,
+    state: 'active',
+    ...changes,
+  }
+}

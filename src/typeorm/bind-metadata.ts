@@ -1,0 +1,125 @@
+import type { EntityMetadata, ObjectLiteral, ValueTransformer } from 'typeorm'
+import { MortiseError } from '../errors'
+import { defineField } from '../field'
+import { checkColumn, checkUniqueFieldIds } from './check-columns'
+import { type ColumnMark, type ColumnRole, markOf, markTransformer } from './declaration'
+import {
+  type EncryptedColumn,
+  encryptedColumnOf,
+  registerEncryptedColumns,
+} from './encrypted-column'
+import type { ColumnMetadata } from './internals'
+import { bucketTransformer, envelopeTransformer, tokenTransformer } from './transformers'
+
+/**
+ * Binds the freshly built metadata of one DataSource to the domain of its keyring: its own
+ * transformers, field ids and hidden columns. Metadata objects belong to one DataSource, so nothing
+ * here is seen by another one that uses the same classes.
+ *
+ * @returns every encrypted column of the DataSource
+ * @throws ERR_FIELD_INVALID for a column that cannot be encrypted
+ */
+export function bindMetadata(
+  metadatas: readonly EntityMetadata[],
+  domain: string,
+): EncryptedColumn[] {
+  const all = metadatas.flatMap((metadata) => bindEntity(metadata, domain))
+  checkUniqueFieldIds(all)
+  return all
+}
+
+function bindEntity(metadata: EntityMetadata, domain: string): readonly EncryptedColumn[] {
+  const columns = metadata.columns.flatMap((main) => {
+    const mark = markOf(main.transformer)
+    return mark?.role === 'main' ? [bindColumn(metadata, main, mark, domain)] : []
+  })
+  if (columns.length === 0) return columns
+  registerEncryptedColumns(metadata, columns)
+  writeHiddenColumns(metadata)
+  return columns
+}
+
+function bindColumn(
+  metadata: EntityMetadata,
+  main: ColumnMetadata,
+  mark: ColumnMark,
+  domain: string,
+): EncryptedColumn {
+  const name = `${metadata.targetName}.${main.propertyPath}`
+  checkColumn(metadata, main, name)
+  const fieldId = mark.options.fieldId ?? `${metadata.tableName}.${main.propertyPath}`
+  const field = defineField({ ...mark.options, name, fieldId })
+  const hmac = field.exact ? hiddenColumn(metadata, main, 'hmac') : null
+  const lofi = field.bucketing ? hiddenColumn(metadata, main, 'lofi') : null
+  main.transformer = markTransformer(envelopeTransformer(field), mark)
+  if (hmac) deriveFrom(main, hmac, tokenTransformer(field))
+  if (lofi) deriveFrom(main, lofi, bucketTransformer(field))
+  return { field, context: field.context(domain), main, hmac, lofi }
+}
+
+function hiddenColumn(
+  metadata: EntityMetadata,
+  main: ColumnMetadata,
+  role: ColumnRole,
+): ColumnMetadata {
+  const path = `${main.propertyPath}_${role}`
+  const hidden = metadata.columns.find((column) => column.propertyPath === path)
+  if (hidden && markOf(hidden.transformer)?.role === role) return hidden
+  const field = `${metadata.targetName}.${main.propertyPath}`
+  throw new MortiseError(
+    'ERR_FIELD_INVALID',
+    `${field}: another property is named ${path}, which mortise needs for its index; rename it`,
+    { field },
+  )
+}
+
+/**
+ * Makes a hidden column follow its main property in every write, and never appear on an entity.
+ *
+ * Derived on read of the entity, because TypeORM writes NULL into nullable columns whose property
+ * is undefined: a stored `select: false` index would be wiped by the second save.
+ */
+function deriveFrom(
+  main: ColumnMetadata,
+  hidden: ColumnMetadata,
+  transformer: ValueTransformer,
+): void {
+  const mark = markOf(hidden.transformer) as ColumnMark
+  hidden.transformer = markTransformer(transformer, mark)
+  hidden.getEntityValue = (entity: ObjectLiteral, transform = false) => {
+    const value = main.getEntityValue(entity)
+    return transform ? transformer.to(value) : value
+  }
+  hidden.setEntityValue = () => {}
+  hidden.createValueMap = () => ({})
+}
+
+/** One property in an UPDATE sets all its columns; a conflict path of an upsert means its token. */
+function writeHiddenColumns(metadata: EntityMetadata): void {
+  const find = metadata.findColumnsWithPropertyPath.bind(metadata)
+  metadata.findColumnsWithPropertyPath = (path) => {
+    const found = find(path)
+    const encrypted = found.length === 1 ? encryptedColumnOf(found[0]) : undefined
+    return encrypted ? physicalColumns(encrypted) : found
+  }
+  const map = metadata.mapPropertyPathsToColumns.bind(metadata)
+  metadata.mapPropertyPathsToColumns = (paths) => map(paths).map(conflictColumn)
+}
+
+/** The envelope, token and bucket columns of an encrypted property, in that order. */
+function physicalColumns({ main, hmac, lofi }: EncryptedColumn): ColumnMetadata[] {
+  return [main, hmac, lofi].filter((column) => column !== null)
+}
+
+function conflictColumn(column: ColumnMetadata): ColumnMetadata {
+  const encrypted = encryptedColumnOf(column)
+  if (!encrypted) return column
+  const { field, hmac } = encrypted
+  if (hmac && field.exact?.unique) return hmac
+  throw new MortiseError(
+    'ERR_QUERY_UNSUPPORTED',
+    `${field.name} cannot be a conflict path: only a unique exact index decides a conflict; ` +
+      'declare @Encrypted({ exact: { unique: true } })',
+    { field: field.name },
+  )
+}

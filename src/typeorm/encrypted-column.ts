@@ -1,0 +1,39 @@
+import type { EntityMetadata } from 'typeorm'
+import type { FieldContext } from '../envelope/field-context'
+import type { Field } from '../field'
+import type { ColumnMetadata } from './internals'
+
+/** One encrypted property of one entity in one DataSource: its field and its three columns. */
+export interface EncryptedColumn {
+  readonly field: Field
+  /** The field in the domain of the DataSource's keyring. */
+  readonly context: FieldContext
+  /** Holds the envelope. */
+  readonly main: ColumnMetadata
+  /** Holds the exact token; null without an exact index. */
+  readonly hmac: ColumnMetadata | null
+  /** Holds the bucket, in clear; null without a range index. */
+  readonly lofi: ColumnMetadata | null
+}
+
+const byColumn = new WeakMap<ColumnMetadata, EncryptedColumn>()
+const byMetadata = new WeakMap<EntityMetadata, readonly EncryptedColumn[]>()
+
+/** Remembers the encrypted columns of an entity, once its metadata was built for a DataSource. */
+export function registerEncryptedColumns(
+  metadata: EntityMetadata,
+  columns: readonly EncryptedColumn[],
+): void {
+  byMetadata.set(metadata, columns)
+  for (const column of columns) byColumn.set(column.main, column)
+}
+
+/** The encrypted columns of an entity; empty for a plain one. */
+export function encryptedColumnsOf(metadata: EntityMetadata): readonly EncryptedColumn[] {
+  return byMetadata.get(metadata) ?? []
+}
+
+/** The encrypted column whose envelope column this is, or undefined for any other column. */
+export function encryptedColumnOf(column: ColumnMetadata | undefined): EncryptedColumn | undefined {
+  return column && byColumn.get(column)
+}

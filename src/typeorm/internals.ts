@@ -1,0 +1,108 @@
+import type { DataSource, EntityMetadata, ObjectLiteral } from 'typeorm'
+
+/** TypeORM exports the class only from a path of its own. */
+export type ColumnMetadata = EntityMetadata['columns'][number]
+
+/**
+ * The protected members of TypeORM's builders that the overrides rely on, the same on ^0.3.27 and ^1.0.
+ * Everything undocumented that mortise touches is named in this file, so that a new TypeORM minor is
+ * checked against one page.
+ */
+export interface BuilderInternals {
+  /** 1.x; called `connection` on 0.3. */
+  readonly dataSource?: DataSource
+  readonly connection?: DataSource
+  expressionMap: ExpressionMap
+  createParameter(value: unknown): string
+  createWhereConditionExpression(condition: WhereCondition): string
+  getQuery(): string
+  escape(name: string): string
+}
+
+/** What a builder collects before it renders SQL. */
+export interface ExpressionMap {
+  readonly queryType: string
+  mainAlias?: Alias
+  aliases: Alias[]
+  aliasNamePrefixingEnabled: boolean
+  selects: { selection: string; aliasName?: string }[]
+  wheres: WhereClause[]
+  havings: { condition: string }[]
+  groupBys: string[]
+  orderBys: OrderBys
+  readonly allOrderBys: OrderBys
+  joinAttributes: JoinAttribute[]
+  selectDistinct: boolean
+  selectDistinctOn: string[]
+  skip?: number | undefined
+  take?: number | undefined
+  limit?: number | undefined
+  offset?: number | undefined
+  lockMode?: string | undefined
+  cache?: boolean | undefined
+  cacheId?: string | undefined
+  extraAppendedAndWhereCondition: string
+  readonly commonTableExpressions: unknown[]
+  whereEntities: ObjectLiteral[]
+  valuesSet?: ObjectLiteral | ObjectLiteral[]
+  parameters: ObjectLiteral
+  clone(): ExpressionMap
+}
+
+export interface Alias {
+  readonly name: string
+  readonly hasMetadata: boolean
+  readonly metadata: EntityMetadata
+}
+
+export interface JoinAttribute {
+  readonly direction: 'LEFT' | 'INNER'
+  readonly alias: Alias
+  readonly parentAlias?: string
+  readonly relation?: { readonly isOneToMany: boolean; readonly isManyToMany: boolean }
+  readonly condition?: string
+}
+
+/** `'ASC'`, or with the place of NULLs. */
+export type OrderValue = 'ASC' | 'DESC' | { order: 'ASC' | 'DESC'; nulls?: string }
+export type OrderBys = Record<string, OrderValue>
+
+/** A rendered condition, a list of clauses, or an operator with rendered parameters. */
+export type WhereCondition =
+  | string
+  | WhereClause[]
+  | {
+      readonly operator: string
+      readonly parameters?: string[]
+      readonly condition?: WhereCondition
+    }
+
+export interface WhereClause {
+  readonly type: 'simple' | 'and' | 'or'
+  readonly condition: WhereCondition
+}
+
+/** A raw row: SQL alias to driver value, and to an `Opened` once its page was opened. */
+export type RawRow = Record<string, unknown>
+
+/** The members of `SelectQueryBuilder` beside {@link BuilderInternals}. */
+export interface SelectInternals extends BuilderInternals {
+  buildEscapedEntityColumnSelects(alias: string, metadata: EntityMetadata): SelectedColumn[]
+}
+
+/** One column of the SELECT list: its escaped expression, and its name in the raw row. */
+export interface SelectedColumn {
+  readonly selection: string
+  readonly aliasName: string
+}
+
+/** The internals of any builder; TypeORM declares them protected. */
+export function internalsOf(builder: object): BuilderInternals {
+  return builder as BuilderInternals
+}
+
+/** The DataSource of a builder on either TypeORM line. */
+export function dataSourceOf(builder: object): DataSource {
+  const { dataSource, connection } = builder as BuilderInternals
+  return (dataSource ?? connection) as DataSource
+}

@@ -1,0 +1,125 @@
+import { hmacSha256 } from '../crypto/hash'
+import { randomBytes } from '../crypto/random'
+import type { SecretKey } from '../crypto/secret-key'
+import { KEY_BYTES, secretKey } from '../crypto/secret-key'
+import { MortiseError } from '../errors'
+import type { Field } from '../field'
+
+/** What stands in the parameter list until the statement is sent: an envelope or a token. */
+export type PlaceholderUse = 'seal' | 'token'
+
+/** The statement's row that a value is written to; all values of one record share a DEK. */
+export type WriteRecord = object
+
+let digestKey: SecretKey | undefined
+
+/** Per process, so that a digest in a log or cache key can be compared within it and nowhere else. */
+function processKey(): SecretKey {
+  digestKey ??= secretKey(randomBytes(KEY_BYTES))
+  return digestKey
+}
+
+/**
+ * Stands for a plaintext on its way through TypeORM, which is synchronous and sees only values. The
+ * statement's hook replaces it by an envelope or a token; one that reaches the driver throws.
+ *
+ * It never shows its plaintext: JSON and inspect give a keyed digest, because TypeORM makes JSON of
+ * the parameters for its query cache and its logger.
+ */
+export class Placeholder {
+  readonly #value: unknown
+  readonly #encoded: Buffer | undefined
+  readonly field: Field
+  readonly use: PlaceholderUse
+  readonly record: WriteRecord | undefined
+
+  constructor(
+    field: Field,
+    use: PlaceholderUse,
+    value: unknown,
+    bound?: { encoded: Buffer; record?: WriteRecord },
+  ) {
+    this.field = field
+    this.use = use
+    this.#value = value
+    this.#encoded = bound?.encoded
+    this.record = bound?.record
+  }
+
+  /** Whether this placeholder stands for `value`: what TypeORM's change detection asks. */
+  standsFor(value: unknown): boolean {
+    return this.field.sameValue(this.#value, value)
+  }
+
+  /**
+   * Fixes the value for one statement. Encoded now: a `Date` or object that the application changes
+   * while keys are loaded cannot change what is written.
+   *
+   * @param record - the row it is written to; undefined for a condition
+   * @throws ERR_VALUE_INVALID where the value does not fit the field
+   */
+  bind(record?: WriteRecord): Placeholder {
+    const encoded = this.#encode()
+    return new Placeholder(
+      this.field,
+      this.use,
+      undefined,
+      record ? { encoded, record } : { encoded },
+    )
+  }
+
+  /**
+   * The bytes to seal or to tokenise.
+   *
+   * @throws ERR_NOT_INSTALLED where the value was never bound to a statement
+   */
+  get encoded(): Buffer {
+    if (this.#encoded === undefined) throw unresolved(this.field.name)
+    return this.#encoded
+  }
+
+  #encode(): Buffer {
+    return this.use === 'seal'
+      ? this.field.encode(this.#value)
+      : this.field.encodeForToken(this.#value)
+  }
+
+  /** A keyed digest: equal for equal values within this process, and nothing else. */
+  toJSON(): string {
+    const digest = hmacSha256(processKey(), this.#encoded ?? this.#encode())
+    return `[encrypted ${this.field.name} ${digest.toString('base64url', 0, 12)}]`
+  }
+
+  [Symbol.for('nodejs.util.inspect.custom')](): string {
+    return `[encrypted ${this.field.name}]`
+  }
+
+  toString(): string {
+    return `[encrypted ${this.field.name}]`
+  }
+
+  /** Called by `pg` for parameters that are objects: the last guard before the wire. */
+  toPostgres(): never {
+    throw unresolved(this.field.name)
+  }
+}
+
+function unresolved(field: string): MortiseError {
+  return new MortiseError(
+    'ERR_NOT_INSTALLED',
+    `a value of ${field} would have been sent unencrypted: the statement did not pass through a ` +
+      'DataSource with withEncryption()',
+    { field },
+  )
+}
+
+/** An opened value in a raw row, beside the envelope that it came from. */
+export class Opened {
+  readonly value: unknown
+  readonly sealed: unknown
+
+  constructor(value: unknown, sealed: unknown) {
+    this.value = value
+    this.sealed = sealed
+  }
+}

@@ -1,0 +1,62 @@
+import { FindOperator, type ValueTransformer } from 'typeorm'
+import { MortiseError } from '../errors'
+import type { Field } from '../field'
+import { Opened, Placeholder, type PlaceholderUse } from './placeholder'
+
+/** The transformer of an envelope column in a DataSource with a keyring. */
+export function envelopeTransformer(field: Field): ValueTransformer {
+  return { to: placeholders(field, 'seal'), from: (value) => takeOpened(field, value) }
+}
+
+/** The transformer of a `_hmac` column; its tokens are read as they are. */
+export function tokenTransformer(field: Field): ValueTransformer {
+  return { to: placeholders(field, 'token'), from: (value) => value }
+}
+
+/** The transformer of a `_lofi` column, whose values are not secret. */
+export function bucketTransformer(field: Field): ValueTransformer {
+  return {
+    to: (value) => (isAbsent(value) ? value : field.bucketOf(value)),
+    from: (value) => value,
+  }
+}
+
+/**
+ * TypeORM's change detection compares what `to()` returned for the stored and for the current value
+ * by identity, one right after the other: remembering the last placeholder is enough to make an
+ * unchanged value compare equal, and holds no more than one value.
+ */
+function placeholders(field: Field, use: PlaceholderUse): (value: unknown) => unknown {
+  let last: Placeholder | undefined
+  return (value) => {
+    if (isAbsent(value)) return value
+    if (value instanceof FindOperator) throw unrewritten(field)
+    if (last === undefined || !last.standsFor(value)) last = new Placeholder(field, use, value)
+    return last
+  }
+}
+
+/** Only the page reader makes an `Opened`; anything else is ciphertext that nobody opened. */
+function takeOpened(field: Field, value: unknown): unknown {
+  if (isAbsent(value)) return value
+  if (value instanceof Opened) return value.value
+  throw new MortiseError(
+    'ERR_QUERY_UNSUPPORTED',
+    `${field.name} arrived unopened: this way of reading does not go through the page reader; ` +
+      'use find() or getMany(), or open the raw value with createFieldCipher()',
+    { field: field.name },
+  )
+}
+
+/** A condition that reached TypeORM's own code would compare ciphertext and find nothing. */
+function unrewritten(field: Field): MortiseError {
+  return new MortiseError(
+    'ERR_QUERY_UNSUPPORTED',
+    `${field.name}: this form of condition is not supported; use find options or an object condition`,
+    { field: field.name },
+  )
+}
+
+function isAbsent(value: unknown): value is null | undefined {
+  return value === null || value === undefined
+}

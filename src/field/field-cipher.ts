@@ -90,6 +90,7 @@ function fieldCipher<V>(access: KeyAccess, field: Field): FieldCipher<V> {
   const sealMany = async (values: readonly (V | null)[]): Promise<(Buffer | null)[]> => {
     // Encoded before the first await: what changes later is sealed as it was given.
     const encoded = values.map((value) => (value === null ? null : field.encode(value)))
+    if (encoded.every((value) => value === null)) return encoded
     await declare()
     return sealEach(access, field, encoded)
   }
@@ -136,6 +137,7 @@ async function openEach(
 ): Promise<unknown[]> {
   const context = field.context(access.domain)
   const present = envelopes.filter((envelope) => envelope !== null)
+  if (present.length === 0) return [...envelopes]
   const keyIds = new Set(present.map((envelope) => keyIdOf(envelope, field)))
   const keys = await access.openingKeys(keyIds)
   const opener = createOpener((id) => keys.get(id)!)

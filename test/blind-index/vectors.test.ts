@@ -5,11 +5,10 @@ import { describe, expect, it } from 'vitest'
 import { createBucketing, type RangeOption } from '../../src/blind-index/bucket'
 import { type NormalizerName, resolveNormalizer } from '../../src/blind-index/normalize'
 import { encodeForToken, tokenOf } from '../../src/blind-index/token'
-import { u8, u32 } from '../../src/bytes'
-import { kdf } from '../../src/crypto/kdf'
 import { secretKey } from '../../src/crypto/secret-key'
 import type { ValueType } from '../../src/envelope/value-type'
 import type { TokenKey } from '../../src/keys/access'
+import { deriveTokenKey } from '../../src/keys/derive'
 
 interface TokenVector {
   readonly indexKek: string
@@ -95,20 +94,15 @@ function read<V, F>(name: string): { sha256: string; vectors: V[]; mustFail: F[]
   return { sha256, ...(JSON.parse(text) as { vectors: V[]; mustFail: F[] }) }
 }
 
-function tokenKeyOf(vector: TokenVector): TokenKey {
-  const { domain, kind, name, normaliser, bits, generation } = vector
-  const key = kdf(
-    secretKey(Buffer.from(vector.indexKek, 'hex')),
-    'mortise/1/index',
-    domain,
-    kind,
-    name,
-    'exact',
-    normaliser,
-    u32(bits),
-    u8(generation),
-  )
-  return { key: secretKey(key), generation, bits }
+function tokenKeyOf({ indexKek, kind, ...vector }: TokenVector): TokenKey {
+  return deriveTokenKey(secretKey(Buffer.from(indexKek, 'hex')), {
+    ...vector,
+    kind: kind as 'field' | 'group',
+    indexKeyId: '0000000000000000',
+    range: null,
+    group: null,
+    state: 'active',
+  })
 }
 
 function normalizerOf(vector: { normaliser: string; normalised?: string }) {

@@ -1,0 +1,94 @@
+import { expect } from 'vitest'
+import type { KeyRecord, KeyStore, Session } from '../../src/key-store/store'
+import type { KeyEvent } from '../../src/keys/events'
+import { generateRootKey, inAppKeyProvider } from '../../src/providers/in-app'
+import type { KeyProvider } from '../../src/providers/provider'
+
+/** A provider that counts its calls and fails when told to. */
+export interface ScriptedProvider extends KeyProvider {
+  readonly calls: { wrap: number; unwrap: number; close: number }
+  /** Thrown by every unwrap while it is set. */
+  failure: unknown
+  /** Every unwrap waits for it. */
+  gate: Promise<void> | undefined
+}
+
+/** An in-app provider under test control. */
+export function scriptedProvider(name = 'primary', secret = generateRootKey()): ScriptedProvider {
+  const inner = inAppKeyProvider({ name, secret })
+  const provider: ScriptedProvider = {
+    uri: inner.uri,
+    calls: { wrap: 0, unwrap: 0, close: 0 },
+    failure: undefined,
+    gate: undefined,
+    wrapKey: (key, context) => {
+      provider.calls.wrap++
+      return inner.wrapKey(key, context)
+    },
+    unwrapKey: async (wrapped, context) => {
+      provider.calls.unwrap++
+      await provider.gate
+      if (provider.failure !== undefined) throw provider.failure
+      return inner.unwrapKey(wrapped, context)
+    },
+    close: async () => {
+      provider.calls.close++
+    },
+  }
+  return provider
+}
+
+/** A store that counts reads and shows its keys as `edit` wants them. */
+export interface ScriptedStore extends KeyStore {
+  readonly reads: { keys: number; epoch: number; indexes: number }
+  edit: ((record: KeyRecord) => KeyRecord | null) | undefined
+  /** Added to the epoch that is shown. */
+  epochShift: number
+}
+
+/** A store under test control, over another one. */
+export function scriptedStore(inner: KeyStore): ScriptedStore {
+  const store: ScriptedStore = {
+    ...inner,
+    reads: { keys: 0, epoch: 0, indexes: 0 },
+    edit: undefined,
+    epochShift: 0,
+    loadKeys: async (domain, session) => {
+      store.reads.keys++
+      const { epoch, keys } = await inner.loadKeys(domain, session)
+      const { edit } = store
+      const shown = edit === undefined ? keys : keys.map(edit).filter((key) => key !== null)
+      return { epoch: epoch + store.epochShift, keys: shown }
+    },
+    loadEpoch: async (domain, session) => {
+      store.reads.epoch++
+      return (await inner.loadEpoch(domain, session)) + store.epochShift
+    },
+    loadIndexes: (domain, session) => {
+      store.reads.indexes++
+      return inner.loadIndexes(domain, session)
+    },
+  }
+  return store
+}
+
+/** A session of a store that ignores its statements. */
+export function someSession(inTransaction: boolean): Session {
+  return { inTransaction, query: () => Promise.reject(new Error('not a database')) }
+}
+
+/** Collects events. */
+export function eventLog(): { events: KeyEvent[]; onEvent: (event: KeyEvent) => void } {
+  const events: KeyEvent[] = []
+  return { events, onEvent: (event) => events.push(event) }
+}
+
+/** Asserts the code of a rejection and gives the error. */
+export async function rejection(promise: Promise<unknown>, code: string): Promise<Error> {
+  const error: unknown = await promise.then(
+    () => 'nothing was thrown',
+    (reason: unknown) => reason,
+  )
+  expect(error).toMatchObject({ name: 'MortiseError', code })
+  return error as Error
+}

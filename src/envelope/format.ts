@@ -24,7 +24,7 @@ export const KEY_ID_OFFSET = 2
 export const WRAP_OFFSET = 10
 const MAX_PROVIDER_WRAP_BYTES = 1024
 /** Length of the commitment: collision resistance of 128 bits, as the key's strength asks. */
-export const COMMITMENT_BYTES = 32
+const COMMITMENT_BYTES = 32
 /** Magic, flags, key id and a locally wrapped DEK: all that a rewrap writes. */
 export const KEY_BLOCK_BYTES: number = WRAP_OFFSET + WRAPPED_KEY_BYTES
 /** The key block and the commitment: all that a rewrap reads. */

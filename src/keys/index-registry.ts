@@ -22,13 +22,20 @@ export interface IndexRegistrySource {
 
 type Records = ReadonlyMap<string, IndexRecord>
 
+/** A declaration, and whether its records are in the store for good. */
+interface Declared {
+  readonly declaration: IndexDeclaration
+  /** False while they were only seen in a transaction that may take them back. */
+  readonly committed: boolean
+}
+
 /**
  * What each field's index was made with, compared with what the application declares: whenever it
  * declares, and again whenever the key store has changed.
  */
 export class IndexRegistry {
   readonly #source: IndexRegistrySource
-  readonly #declared = new Map<string, IndexDeclaration>()
+  readonly #declared = new Map<string, Declared>()
   #known: { readonly epoch: number; readonly records: Records } | undefined
 
   constructor(source: IndexRegistrySource) {
@@ -36,25 +43,27 @@ export class IndexRegistry {
   }
 
   async declare(declarations: readonly IndexDeclaration[], session?: Session): Promise<void> {
-    checkAgreement([...this.#declared.values(), ...declarations])
+    checkAgreement([...this.#declarations(), ...declarations])
     const wanted = declaredRecords(this.#source.domain, declarations)
-    let records = await this.#load(session)
-    const missing = wanted.filter((record) => !records.has(indexNameText(record)))
+    const missing = missingFrom(await this.#load(session), wanted)
     if (missing.length > 0) {
       await this.#source.store().insertIndexes(await this.#withKeys(missing, session), session)
-      records = await this.#loadAfterWrite(session)
+      const [lost] = missingFrom(await this.#loadAfterWrite(session), wanted)
+      if (lost !== undefined) throw missingRecord(lost)
     }
-    for (const record of wanted) checkUnchanged(stored(records, record), record)
-    for (const declaration of declarations) this.#declared.set(declaration.fieldId, declaration)
+    const committed = !this.#source.snapshot.isTentative(session)
+    for (const declaration of declarations) {
+      this.#declared.set(declaration.fieldId, { declaration, committed })
+    }
   }
 
   async redeclare(declaration: IndexDeclaration, session?: Session): Promise<void> {
     const { domain, store } = this.#source
-    const others = [...this.#declared.values()].filter((d) => d.fieldId !== declaration.fieldId)
-    checkAgreement([...others, declaration])
-    this.#declared.delete(declaration.fieldId)
+    const { fieldId } = declaration
+    checkAgreement([...this.#declarations().filter((d) => d.fieldId !== fieldId), declaration])
+    this.#declared.delete(fieldId)
     const [field] = declaredRecords(domain, [declaration])
-    const previous = (await this.#load(session)).get(`field ${declaration.fieldId}`)
+    const previous = (await this.#load(session)).get(`field ${fieldId}`)
     if (field !== undefined && previous !== undefined) {
       const [next] = await this.#withKeys([{ ...field, generation: previous.generation }], session)
       if (next !== undefined) await store().replaceIndex(previous, next, session)
@@ -69,16 +78,23 @@ export class IndexRegistry {
 
   /** The record of a declared name, as new as the staleness bound. */
   async record(name: IndexName, session?: Session): Promise<IndexRecord> {
+    const declarations = this.#declarations().filter((declaration) => names(declaration, name))
+    if (declarations.length === 0) {
+      throw new RangeError(`${indexNameText(name)} was not declared to this keyring`)
+    }
     const { epoch } = await this.#source.snapshot.current(session)
-    const records = this.#known?.epoch === epoch ? this.#known.records : await this.#load(session)
+    let records = this.#known?.epoch === epoch ? this.#known.records : await this.#load(session)
+    if (!records.has(indexNameText(name))) {
+      await this.declare(declarations, session)
+      records = await this.#load(session)
+    }
     const record = records.get(indexNameText(name))
-    if (record !== undefined && this.#isDeclared(name)) return record
-    throw new RangeError(`${indexNameText(name)} was not declared to this keyring`)
+    if (record === undefined) throw missingRecord(name)
+    return record
   }
 
-  #isDeclared({ kind, name }: IndexName): boolean {
-    if (kind === 'field') return this.#declared.has(name)
-    return [...this.#declared.values()].some(({ exact }) => exact?.group === name)
+  #declarations(): IndexDeclaration[] {
+    return [...this.#declared.values()].map(({ declaration }) => declaration)
   }
 
   async #withKeys(records: readonly IndexRecord[], session?: Session): Promise<IndexRecord[]> {
@@ -93,11 +109,23 @@ export class IndexRegistry {
     const { epoch } = await snapshot.current(session)
     const loaded = await store().loadIndexes(domain, session)
     const records = recordsByName(loaded.filter((record) => record.domain === domain))
-    for (const record of declaredRecords(domain, [...this.#declared.values()])) {
-      checkUnchanged(stored(records, record), record)
-    }
-    if (!snapshot.isTentative(session)) this.#known = { epoch, records }
+    const lasting = !snapshot.isTentative(session)
+    for (const declared of this.#declared.values()) this.#compare(declared, records, lasting)
+    if (lasting) this.#known = { epoch, records }
     return records
+  }
+
+  /**
+   * A record that was rolled back is made again by the next use. One that was committed and is gone
+   * is not: a new one might name another key, and every token stored so far would be missed.
+   */
+  #compare({ declaration, committed }: Declared, records: Records, lasting: boolean): void {
+    const wanted = declaredRecords(this.#source.domain, [declaration])
+    const [missing] = missingFrom(records, wanted)
+    if (missing !== undefined && committed) throw missingRecord(missing)
+    if (missing === undefined && lasting) {
+      this.#declared.set(declaration.fieldId, { declaration, committed: true })
+    }
   }
 
   /** See `KeySnapshot.reloadAfterWrite` for the connection that shows what was written. */
@@ -107,12 +135,27 @@ export class IndexRegistry {
   }
 }
 
-function stored(records: Records, wanted: IndexRecord): IndexRecord {
-  const record = records.get(indexNameText(wanted))
-  if (record !== undefined) return record
-  throw new MortiseError(
+function names({ fieldId, exact }: IndexDeclaration, { kind, name }: IndexName): boolean {
+  return kind === 'field' ? fieldId === name : exact?.group === name
+}
+
+/**
+ * The wanted records that do not exist; those that do must be as wanted.
+ *
+ * @throws ERR_INDEX_CHANGED where rows were indexed otherwise
+ */
+function missingFrom(records: Records, wanted: readonly IndexRecord[]): IndexRecord[] {
+  return wanted.filter((record) => {
+    const found = records.get(indexNameText(record))
+    if (found !== undefined) checkUnchanged(found, record)
+    return found === undefined
+  })
+}
+
+function missingRecord(name: IndexName): MortiseError {
+  return new MortiseError(
     'ERR_KEY_STORE',
-    `the key store has no index record of ${indexNameText(wanted)}, which was registered before; restore the key store from a backup`,
-    { field: wanted.name },
+    `the key store has no index record of ${indexNameText(name)}, which was registered before; restore the key store from a backup`,
+    { field: name.name },
   )
 }

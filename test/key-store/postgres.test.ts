@@ -1,38 +1,25 @@
 import { randomBytes } from 'node:crypto'
 import { PGlite } from '@electric-sql/pglite'
 import { Pool } from 'pg'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { createPostgresStore } from '../../src/key-store/postgres'
 import { postgresKeyStore } from '../../src/key-store/postgres-pool'
 import type { KeyStore, Query, Session } from '../../src/key-store/store'
 import { KEY_STORE_TABLES } from '../../src/key-store/tables'
 import { describeKeyStore } from './contract'
-import { startPostgres } from './local-postgres'
+import { useDatabase } from './database'
 import { someIndex, someKey } from './records'
 
-let server: Awaited<ReturnType<typeof startPostgres>>
-let pool: Pool
-
-beforeAll(async () => {
-  server = await startPostgres()
-  pool = new Pool({ connectionString: server.url, max: 10 })
-})
-
-afterAll(async () => {
-  await pool?.end()
-  await server?.stop()
-})
+const database = useDatabase()
 
 /** A new schema; its odd name shows that identifiers are quoted. */
-async function newSchema(): Promise<string> {
-  const schema = `Key "store" ${randomBytes(6).toString('hex')}`
-  await pool.query(`CREATE SCHEMA "${schema.replaceAll('"', '""')}"`)
-  return schema
+function newSchema(): Promise<string> {
+  return database.createSchema(`Key "store" ${randomBytes(6).toString('hex')}`)
 }
 
 async function newStore(): Promise<{ schema: string; store: KeyStore }> {
   const schema = await newSchema()
-  const store = postgresKeyStore(pool, { schema })
+  const store = postgresKeyStore(database.pool, { schema })
   await store.createTables?.()
   return { schema, store }
 }
@@ -46,14 +33,14 @@ function queryOn(client: { query(sql: string, values: unknown[]): Promise<unknow
 
 describeKeyStore('postgresKeyStore', async () => {
   const { schema } = await newStore()
-  return () => postgresKeyStore(pool, { schema })
+  return () => postgresKeyStore(database.pool, { schema })
 })
 
 describe('postgresKeyStore', () => {
   it('makes exactly the tables, columns, constraints and indexes of KEY_STORE_TABLES', async () => {
     const { schema } = await newStore()
     const select = async (sql: string): Promise<Record<string, unknown>[]> =>
-      (await pool.query(sql, [schema])).rows
+      (await database.pool.query(sql, [schema])).rows
     const columns = await select(`SELECT c.relname AS table, a.attname AS name,
       format_type(a.atttypid, a.atttypmod) AS type, NOT a.attnotnull AS nullable
       FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
@@ -89,7 +76,7 @@ describe('postgresKeyStore', () => {
   it('uses the search_path without a schema', async () => {
     const schema = await newSchema()
     const options = `-c search_path=${`"${schema.replaceAll('"', '""')}"`.replaceAll(' ', '\\ ')}`
-    const own = new Pool({ connectionString: server.url, max: 1, options })
+    const own = database.open({ max: 1, options })
     try {
       const store = postgresKeyStore(own)
       await store.createTables?.()
@@ -97,11 +84,11 @@ describe('postgresKeyStore', () => {
     } finally {
       await own.end()
     }
-    expect(await postgresKeyStore(pool, { schema }).loadEpoch('default')).toBe(1)
+    expect(await postgresKeyStore(database.pool, { schema }).loadEpoch('default')).toBe(1)
   })
 
   it('says what to do where its tables are missing', async () => {
-    const store = postgresKeyStore(pool, { schema: await newSchema() })
+    const store = postgresKeyStore(database.pool, { schema: await newSchema() })
     const missing = {
       code: 'ERR_KEY_STORE',
       retryable: false,
@@ -111,19 +98,19 @@ describe('postgresKeyStore', () => {
     await expect(store.loadEpoch('default')).rejects.toMatchObject(missing)
     await expect(store.insertIndexes([someIndex()])).rejects.toMatchObject(missing)
     await expect(store.insertKey({ key: someKey(), demote: null })).rejects.toMatchObject(missing)
-    const nowhere = postgresKeyStore(pool, { schema: 'no such schema' })
+    const nowhere = postgresKeyStore(database.pool, { schema: 'no such schema' })
     await expect(nowhere.createTables?.()).rejects.toMatchObject({ code: 'ERR_KEY_STORE' })
   })
 
   it('says what to do where it lacks privileges', async () => {
     const { schema } = await newStore()
     const role = `r${randomBytes(6).toString('hex')}`
-    await pool.query(`CREATE ROLE ${role} LOGIN PASSWORD 'p'`)
-    await pool.query(`GRANT USAGE ON SCHEMA "${schema.replaceAll('"', '""')}" TO ${role}`)
-    const url = new URL(server.url)
+    await database.pool.query(`CREATE ROLE ${role} LOGIN PASSWORD 'p'`)
+    await database.pool.query(`GRANT USAGE ON SCHEMA "${schema.replaceAll('"', '""')}" TO ${role}`)
+    const url = new URL(database.url)
     url.username = role
     url.password = 'p'
-    const own = new Pool({ connectionString: url.href, max: 1 })
+    const own = database.open({ connectionString: url.href, max: 1 })
     try {
       await expect(postgresKeyStore(own, { schema }).loadKeys('default')).rejects.toMatchObject({
         code: 'ERR_KEY_STORE',
@@ -146,7 +133,7 @@ describe('postgresKeyStore', () => {
 
   it('gives back every connection, also after a failure', async () => {
     const { schema } = await newStore()
-    const own = new Pool({ connectionString: server.url, max: 1 })
+    const own = database.open({ max: 1 })
     const store = postgresKeyStore(own, { schema })
     const broken = postgresKeyStore(own, { schema: 'no such schema' })
     const key = someKey()
@@ -166,21 +153,19 @@ describe('postgresKeyStore', () => {
     const wraps = [...twice.wraps, ...twice.wraps]
     const result = store.insertKey({ key: { ...twice, wraps }, demote: first.id })
     expect(await result).toBe(false)
-    const { epoch, keys } = await postgresKeyStore(pool, { schema }).loadKeys('default')
+    const { epoch, keys } = await postgresKeyStore(database.pool, { schema }).loadKeys('default')
     expect(epoch).toBe(1)
     expect(keys).toMatchObject([{ id: first.id, state: 'active' }])
   })
 
   it('does not depend on the type parsers or the time zone of the application', async () => {
     const { schema } = await newStore()
-    const own = new Pool({
-      connectionString: server.url,
+    const own = database.open({
       max: 1,
       options: '-c TimeZone=Asia/Kathmandu -c DateStyle=SQL,DMY -c bytea_output=escape',
       types: { getTypeParser: () => () => 'not what anybody expects' },
     })
-    const odd = new Pool({
-      connectionString: server.url,
+    const odd = database.open({
       max: 1,
       options: '-c TimeZone=Asia/Kathmandu -c DateStyle=SQL,DMY -c bytea_output=escape',
       types: {
@@ -205,7 +190,7 @@ describe('postgresKeyStore', () => {
     await store.insertKey({ key: someKey(), demote: null })
     const table = `"${schema.replaceAll('"', '""')}".mortise_key`
     for (const change of [`kcv = '\\x00'`, `state = 'idle'`, `version = 0`, `id = '\\x01'`]) {
-      const client = await pool.connect()
+      const client = await database.pool.connect()
       try {
         await client.query('BEGIN')
         await client.query(
@@ -215,7 +200,7 @@ describe('postgresKeyStore', () => {
         const shared = createPostgresStore({
           connections: 'shared',
           schema,
-          read: queryOn(pool),
+          read: queryOn(database.pool),
           write: () => Promise.reject(new Error('not used')),
         })
         const session: Session = { query: queryOn(client), inTransaction: true }
@@ -279,10 +264,10 @@ describe('createPostgresStore', () => {
     const shared = createPostgresStore({
       connections: 'shared',
       schema,
-      read: queryOn(pool),
+      read: queryOn(database.pool),
       write: () => Promise.reject(new Error('not used')),
     })
-    const client = await pool.connect()
+    const client = await database.pool.connect()
     const session: Session = { query: queryOn(client), inTransaction: true }
     try {
       await client.query('BEGIN ISOLATION LEVEL REPEATABLE READ')

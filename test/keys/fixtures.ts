@@ -1,6 +1,8 @@
 import { expect } from 'vitest'
+import { memoryKeyStore } from '../../src/key-store/memory'
 import type { KeyRecord, KeyStore, Session } from '../../src/key-store/store'
 import type { KeyEvent } from '../../src/keys/events'
+import { createKeyring, type Keyring } from '../../src/keys/keyring'
 import { generateRootKey, inAppKeyProvider } from '../../src/providers/in-app'
 import type { KeyProvider } from '../../src/providers/provider'
 
@@ -91,4 +93,26 @@ export async function rejection(promise: Promise<unknown>, code: string): Promis
   )
   expect(error).toMatchObject({ name: 'MortiseError', code })
   return error as Error
+}
+
+/** Keyrings as separate processes would have them: one root key, one store, nothing else shared. */
+export function keyrings(count: number, open: () => KeyStore): Keyring[] {
+  const provider = scriptedProvider()
+  return Array.from({ length: count }, () =>
+    createKeyring({ providers: [provider], store: open() }),
+  )
+}
+
+/** A keyring with its first keys, and its store. */
+export async function readyKeyring(): Promise<{ keyring: Keyring; store: ScriptedStore }> {
+  const store = scriptedStore(memoryKeyStore())
+  const [keyring] = keyrings(1, () => store) as [Keyring]
+  await keyring.ready()
+  return { keyring, store }
+}
+
+/** Versions and states of one purpose. */
+export async function versions(keyring: Keyring, purpose: string): Promise<[number, string][]> {
+  const keys = (await keyring.keys()).filter((key) => key.purpose === purpose)
+  return keys.map(({ version, state }) => [version, state])
 }

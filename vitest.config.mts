@@ -8,6 +8,8 @@ const timeouts = { testTimeout: 30_000, hookTimeout: 60_000 }
 export default defineConfig({
   test: {
     reporters: ['default', new SummaryReporter()],
+    // One PostgreSQL for the whole run, whichever projects it has.
+    globalSetup: ['test/postgres.ts'],
     projects: [
       {
         test: {

@@ -1,0 +1,1 @@
+export { pgliteDriver } from '../examples/demo/pglite-driver'

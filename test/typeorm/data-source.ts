@@ -1,0 +1,30 @@
+import { DataSource, type DataSourceOptions, type EntityMetadata } from 'typeorm'
+import { bindMetadata } from '../../src/typeorm/bind-metadata'
+import { keyStoreMetadatas } from '../../src/typeorm/key-store-tables'
+import { guardSchemaBuilder } from '../../src/typeorm/schema-guard'
+
+type PostgresOptions = Extract<DataSourceOptions, { type: 'postgres' }>
+
+/**
+ * A DataSource with the schema side of an installation and nothing else: bound metadata, the key
+ * store's tables, the guard.
+ */
+export function guardedDataSource(url: string, options: Partial<PostgresOptions> = {}): DataSource {
+  const dataSource = new DataSource({ type: 'postgres', url, ...options } as PostgresOptions)
+  let tables: readonly EntityMetadata[] = []
+  const building = dataSource as unknown as { buildMetadatas(): Promise<void> }
+  const build = building.buildMetadatas
+  building.buildMetadatas = async () => {
+    await build.call(dataSource)
+    bindMetadata(dataSource.entityMetadatas, 'default')
+    tables = await keyStoreMetadatas(dataSource)
+  }
+  guardSchemaBuilder(dataSource, () => tables)
+  return dataSource
+}
+
+/** The statements that `migration:generate` would write. */
+export async function pendingStatements(dataSource: DataSource): Promise<string[]> {
+  const { upQueries } = await dataSource.driver.createSchemaBuilder().log()
+  return upQueries.map(({ query }) => query)
+}

@@ -26,7 +26,7 @@ interface Credentials {
 /** The members of TypeORM's PostgreSQL driver that are read here; the same on both lines. */
 interface PostgresDriver {
   /** The module `pg`, or the one given as `driver`. */
-  readonly postgres?: { readonly Client?: ClientClass }
+  readonly postgres: { readonly Client: ClientClass }
   readonly options: Credentials & {
     readonly replication?: { readonly master: Credentials }
     readonly connectTimeoutMS?: number
@@ -36,7 +36,8 @@ interface PostgresDriver {
 
 /** Whether a connection can be opened beside the pool: not with drivers that have no `Client`. */
 export function canConnect(dataSource: DataSource): boolean {
-  return typeof driverOf(dataSource).postgres?.Client?.prototype?.connect === 'function'
+  const module: Partial<PostgresDriver['postgres']> = driverOf(dataSource).postgres
+  return typeof module.Client?.prototype.connect === 'function'
 }
 
 /**
@@ -52,7 +53,7 @@ export async function onOwnConnection<T>(
   work: (query: Query) => Promise<T>,
 ): Promise<T> {
   const { postgres, options } = driverOf(dataSource)
-  const client = new (postgres?.Client as ClientClass)(connectionOptions(options))
+  const client = new postgres.Client(connectionOptions(options))
   // A lost connection also fails the query that waits; without a listener it would end the process.
   client.on?.('error', () => {})
   try {

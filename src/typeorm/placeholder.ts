@@ -90,10 +90,6 @@ export class Placeholder {
     return `[encrypted ${this.field.name} ${digest.toString('base64url', 0, 12)}]`
   }
 
-  [Symbol.for('nodejs.util.inspect.custom')](): string {
-    return `[encrypted ${this.field.name}]`
-  }
-
   toString(): string {
     return `[encrypted ${this.field.name}]`
   }
@@ -103,6 +99,10 @@ export class Placeholder {
     throw unresolved(this.field.name)
   }
 }
+
+Object.defineProperty(Placeholder.prototype, Symbol.for('nodejs.util.inspect.custom'), {
+  value: Placeholder.prototype.toString,
+})
 
 function unresolved(field: string): MortiseError {
   return new MortiseError(

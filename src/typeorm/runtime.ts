@@ -1,11 +1,11 @@
 import type { DataSource, QueryRunner } from 'typeorm'
+import { tokenOf } from '../blind-index/token'
 import { asBuffer } from '../bytes'
 import { createOpener, keyIdOf } from '../envelope/open'
 import { type SealInput, sealRecord } from '../envelope/seal'
-import { tokenOf } from '../blind-index/token'
 import { MortiseError } from '../errors'
-import type { KeyAccess, TokenKey } from '../keys/access'
 import type { Session } from '../key-store/store'
+import type { KeyAccess, TokenKey } from '../keys/access'
 import type { EncryptedColumn } from './encrypted-column'
 import type { RawRow } from './internals'
 import { Opened, Placeholder, type WriteRecord } from './placeholder'
@@ -146,7 +146,7 @@ function collectKeyIds(rows: readonly RawRow[], columns: readonly PageColumn[]):
       if (value === null || value === undefined || value instanceof Opened) continue
       const envelope = reviveEnvelope(value, column)
       row[key] = envelope
-      ids.add(keyIdOf(envelope))
+      ids.add(keyIdOf(envelope, column.field.name))
     }
   }
   return ids

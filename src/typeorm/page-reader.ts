@@ -1,0 +1,184 @@
+import type { QueryRunner } from 'typeorm'
+import { MortiseError } from '../errors'
+import { columnSql } from './compile-predicate'
+import { type ColumnPlace, contradicts, type Evidence, matches } from './condition'
+import { encryptedColumnsOf } from './encrypted-column'
+import { type ExpressionMap, internalsOf, type RawRow, type SelectInternals } from './internals'
+import { Opened } from './placeholder'
+import { type Plan, planField } from './plan'
+import { openPage, type PageColumn, type Runtime, sessionOf } from './runtime'
+import { type SortKey, sortRows } from './sort-rows'
+
+/** What happens to the raw rows of an entity query before TypeORM hydrates them. */
+export interface PageReader {
+  read(rows: RawRow[], queryRunner: QueryRunner): Promise<RawRow[]>
+}
+
+/** Everything that a page is read by. */
+export interface PageReading {
+  readonly runtime: Runtime
+  readonly plan: Plan
+  readonly columns: PageColumns
+  /** Extra columns that were selected for refinement; removed from the rows at the end. */
+  readonly extras: ExtraColumns
+  readonly sort: readonly SortKey[]
+}
+
+/** Where the envelopes of each place are in a raw row. */
+export type PageColumns = readonly (PageColumn & { readonly alias: string })[]
+
+/** The encrypted columns that TypeORM selects for the entities of the query. */
+export function selectedColumns(builder: object): PageColumns {
+  const internals = builder as SelectInternals
+  return internals.expressionMap.aliases.flatMap((alias) => {
+    if (!alias.hasMetadata) return []
+    const encrypted = encryptedColumnsOf(alias.metadata)
+    if (encrypted.length === 0) return []
+    const selects = internals.buildEscapedEntityColumnSelects(alias.name, alias.metadata)
+    return encrypted.flatMap((column) => {
+      const sql = columnSql({ alias: alias.name, builder: internalsOf(builder) }, column.main)
+      const select = selects.find(({ selection }) => selection === sql)
+      return select ? [{ key: select.aliasName, column, alias: alias.name }] : []
+    })
+  })
+}
+
+/** Columns added to a SELECT under names that no application uses. */
+export class ExtraColumns {
+  readonly #bySql = new Map<string, string>()
+
+  /** The name in the raw row of an SQL expression, which is selected once. */
+  select(sql: string): string {
+    const known = this.#bySql.get(sql)
+    if (known) return known
+    const name = `mortise$${this.#bySql.size}`
+    this.#bySql.set(sql, name)
+    return name
+  }
+
+  /** The name of an expression that was selected, or undefined. */
+  nameOf(sql: string): string | undefined {
+    return this.#bySql.get(sql)
+  }
+
+  /** Puts the expressions into a SELECT list; TypeORM does not hydrate raw expressions. */
+  addTo(map: ExpressionMap): void {
+    for (const [selection, aliasName] of this.#bySql) map.selects.push({ selection, aliasName })
+  }
+
+  removeFrom(rows: readonly RawRow[]): void {
+    for (const row of rows) for (const name of this.#bySql.values()) delete row[name]
+  }
+}
+
+/** Opens, refines, verifies and sorts the rows of one statement. */
+export function createPageReader(reading: PageReading): PageReader {
+  const { runtime, plan, columns, extras, sort } = reading
+  const early = columns.filter((column) => decides(column, plan))
+  return {
+    async read(rows, queryRunner) {
+      const session = sessionOf(queryRunner)
+      await openPage(runtime, rows, plan.lossy ? early : columns, session)
+      const evidence = evidenceOf(columns, plan, extras)
+      const kept = plan.lossy ? rows.filter((row) => matches(plan.condition, evidence(row))) : rows
+      if (rows.length - kept.length > runtime.maxRefine) throw refineLimit(plan, runtime.maxRefine)
+      if (plan.lossy) await openPage(runtime, kept, columns, session)
+      for (const row of kept) {
+        if (contradicts(plan.condition, evidence(row))) throw indexMismatch(plan)
+      }
+      const sorted = sortRows(kept, sort)
+      extras.removeFrom(sorted)
+      return sorted
+    },
+  }
+}
+
+function decides(column: PageColumns[number], { condition }: Plan): boolean {
+  const visit = (part: Plan['condition']): boolean =>
+    'parts' in part
+      ? part.parts.some(visit)
+      : part.kind === 'lossy' &&
+        part.alias === column.alias &&
+        part.column.main === column.column.main
+  return visit(condition)
+}
+
+/** Reads values and flags of raw rows for the condition tree. */
+export function evidenceOf(
+  columns: PageColumns,
+  { condition }: Plan,
+  extras: ExtraColumns,
+): (row: RawRow) => Evidence {
+  const keys = new Map(columns.map((one) => [placeKey(one), one.key]))
+  const flags = flagNames(condition, extras)
+  return (row) => ({
+    valueOf(place) {
+      const key = keys.get(placeKey(place))
+      const cell = key === undefined ? undefined : row[key]
+      return cell instanceof Opened ? cell.value : cell
+    },
+    flagOf(part) {
+      const name = flags.get(part)
+      return name === undefined ? undefined : row[name] === true
+    },
+  })
+}
+
+function flagNames(condition: Plan['condition'], extras: ExtraColumns): Map<object, string> {
+  const names = new Map<object, string>()
+  const visit = (part: Plan['condition']): void => {
+    const name = extras.nameOf(flagSql(part))
+    if (name) names.set(part, name)
+    if ('parts' in part) part.parts.forEach(visit)
+  }
+  visit(condition)
+  return names
+}
+
+/** A part of a condition as a boolean column: NULL means that it does not hold. */
+export function flagSql(part: Plan['condition']): string {
+  return `(${renderFlag(part)}) IS TRUE`
+}
+
+function renderFlag(part: Plan['condition']): string {
+  if (!('parts' in part)) return part.sql
+  return part.parts
+    .map((one) => `(${renderFlag(one)})`)
+    .join(part.kind === 'and' ? ' AND ' : ' OR ')
+}
+
+/** Identifies a place within one query. */
+export function placeKey({ alias, column }: ColumnPlace): string {
+  return `${alias} ${column.main.propertyPath}`
+}
+
+/** The one error of a query that would open too much. */
+export function refineLimit(plan: Plan, limit: number): MortiseError {
+  const { name } = planField(plan)
+  return new MortiseError(
+    'ERR_REFINE_LIMIT',
+    `${name}: more than ${limit} rows share the bucket and would have to be opened; declare a finer ` +
+      'range, narrow the condition, or raise maxRefine',
+    { field: name },
+  )
+}
+
+function indexMismatch(plan: Plan): MortiseError {
+  const place = anyPlace(plan.condition)
+  const name = place?.column.field.name
+  return new MortiseError(
+    'ERR_INDEX_MISMATCH',
+    `${name}: a row was found by its index and its opened value contradicts it: the index or the ` +
+      'envelope was tampered with or damaged',
+    { field: name },
+  )
+}
+
+function anyPlace(condition: Plan['condition']): ColumnPlace | undefined {
+  if (!('parts' in condition)) return condition.kind === 'plain' ? undefined : condition
+  for (const part of condition.parts) {
+    const place = anyPlace(part)
+    if (place) return place
+  }
+  return undefined
+}

@@ -1,0 +1,39 @@
+import type { EntityMetadata } from 'typeorm'
+import { encryptedColumnsOf } from './encrypted-column'
+import type { Alias } from './internals'
+
+/** `detail` of a unique violation: `Key (email_hmac)=(\x01…) already exists.` */
+const KEY_DETAIL = /^Key \((.*?)\)=\(.*\)(.*)$/s
+
+/**
+ * Cuts tokens and buckets out of a database error and names the property instead. The error keeps its
+ * class and identity, so that applications go on recognising it.
+ *
+ * @returns the same error
+ */
+export function redactQueryError(error: unknown, alias: Alias | undefined): unknown {
+  if (!alias?.hasMetadata || typeof error !== 'object' || error === null) return error
+  const seen = new Set<object>()
+  for (let current: unknown = error; isObject(current) && !seen.has(current); ) {
+    seen.add(current)
+    redactDetail(current, alias.metadata)
+    current = current.driverError
+  }
+  return error
+}
+
+function redactDetail(error: Record<string, unknown>, metadata: EntityMetadata): void {
+  const match = typeof error.detail === 'string' ? KEY_DETAIL.exec(error.detail) : null
+  if (!match) return
+  const columns = (match[1] as string).split(', ').map((name) => name.replaceAll('"', ''))
+  const properties = encryptedColumnsOf(metadata).filter(({ main, hmac, lofi }) =>
+    [main, hmac, lofi].some((column) => column && columns.includes(column.databaseName)),
+  )
+  if (properties.length === 0) return
+  const names = properties.map(({ field }) => field.name).join(', ')
+  error.detail = `Key (${match[1]}) of encrypted ${names}${match[2]}`
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null
+}

@@ -1,0 +1,37 @@
+import type { Condition } from './condition'
+import type { PageReader } from './page-reader'
+
+/** What a SELECT builder of an encrypted DataSource remembers beside TypeORM's own state. */
+export interface SelectState {
+  /** Conditions by the SQL that TypeORM keeps of them; shared with clones and sub-builders. */
+  readonly conditions: Map<string, Condition>
+  /** The condition that the innermost `buildWhere` gave, for the one around it. */
+  lastCondition: Condition | undefined
+  /** Set while entities are loaded: what to do with raw rows. Unset, rows stay ciphertext. */
+  reader: PageReader | undefined
+  /** Set while mortise itself renders the statement of a plan. */
+  rendering: boolean
+}
+
+const states = new WeakMap<object, SelectState>()
+
+/** A builder's state. Kept outside of it: the builder's prototype was swapped, it has no fields. */
+export function stateOf(builder: object): SelectState {
+  let state = states.get(builder)
+  if (!state) {
+    state = {
+      conditions: new Map(),
+      lastCondition: undefined,
+      reader: undefined,
+      rendering: false,
+    }
+    states.set(builder, state)
+  }
+  return state
+}
+
+/** Gives a clone or sub-builder the conditions that its SQL texts refer to. */
+export function shareState(from: object, to: object): void {
+  const { conditions, reader, rendering } = stateOf(from)
+  states.set(to, { conditions, reader, rendering, lastCondition: undefined })
+}

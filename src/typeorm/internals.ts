@@ -16,6 +16,7 @@ export interface BuilderInternals {
   createParameter(value: unknown): string
   createWhereConditionExpression(condition: WhereCondition): string
   getQuery(): string
+  getQueryAndParameters(): [string, unknown[]]
   escape(name: string): string
 }
 
@@ -42,6 +43,7 @@ export interface ExpressionMap {
   cache?: boolean | undefined
   cacheId?: string | undefined
   extraAppendedAndWhereCondition: string
+  options: string[]
   readonly commonTableExpressions: unknown[]
   whereEntities: ObjectLiteral[]
   valuesSet?: ObjectLiteral | ObjectLiteral[]

@@ -123,3 +123,13 @@ export class Opened {
     this.sealed = sealed
   }
 }
+
+/** Gives the rows of `getRawAndEntities()` their ciphertext back. */
+export function restoreEnvelopes(rows: readonly Record<string, unknown>[]): void {
+  for (const row of rows) {
+    for (const key in row) {
+      const cell = row[key]
+      if (cell instanceof Opened) row[key] = cell.sealed
+    }
+  }
+}

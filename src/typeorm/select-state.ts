@@ -4,7 +4,7 @@ import type { PageReader } from './page-reader'
 /** What a SELECT builder of an encrypted DataSource remembers beside TypeORM's own state. */
 export interface SelectState {
   /** Conditions by the SQL that TypeORM keeps of them; shared with clones and sub-builders. */
-  readonly conditions: Map<string, Condition>
+  conditions: Map<string, Condition>
   /** The condition that the innermost `buildWhere` gave, for the one around it. */
   lastCondition: Condition | undefined
   /** Set while entities are loaded: what to do with raw rows. Unset, rows stay ciphertext. */

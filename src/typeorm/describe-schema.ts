@@ -1,0 +1,41 @@
+import type { DataSource } from 'typeorm'
+import type { Query } from '../key-store/store'
+import type { Keyring } from '../keys/keyring'
+import { type EncryptedTable, type EncryptedTableColumn, registerSchema } from '../schema'
+import type { EncryptedColumn } from './encrypted-column'
+
+/** Tells rotation which tables and columns of a DataSource hold envelopes. */
+export function describeSchema(
+  dataSource: DataSource,
+  keyring: Keyring,
+  columns: readonly EncryptedColumn[],
+): void {
+  registerSchema(dataSource, {
+    keyring,
+    tables: tablesOf(columns),
+    query: (sql, parameters) => dataSource.query(sql, [...parameters]),
+    transaction: (work) =>
+      dataSource.transaction((manager) => {
+        const query: Query = (sql, parameters) => manager.query(sql, [...parameters])
+        return work(query)
+      }),
+  })
+}
+
+/** By physical table: classes of one inheritance tree share theirs. */
+function tablesOf(columns: readonly EncryptedColumn[]): EncryptedTable[] {
+  const tables = new Map<string, EncryptedTable & { columns: EncryptedTableColumn[] }>()
+  for (const { main, field } of columns) {
+    const { tablePath, schema, tableName, primaryColumns } = main.entityMetadata
+    const table = tables.get(tablePath) ?? {
+      schema: schema ?? null,
+      name: tableName,
+      primaryKey: primaryColumns.map((column) => column.databaseName),
+      columns: [],
+    }
+    tables.set(tablePath, table)
+    if (table.columns.some(({ column }) => column === main.databaseName)) continue
+    table.columns.push({ field: field.name, fieldId: field.fieldId, column: main.databaseName })
+  }
+  return [...tables.values()]
+}

@@ -1,0 +1,4 @@
+export type { EncryptedOptions } from './declaration'
+export { Encrypted, type EncryptedDecorator, type InferredDecorator } from './encrypted'
+export { type EncryptionOptions, withEncryption } from './install'
+export { typeormKeyStore } from './key-store'

@@ -1,0 +1,142 @@
+import type { DataSource, EntityManager, EntityMetadata, QueryRunner } from 'typeorm'
+import { MortiseError } from '../errors'
+import { type Keyring, keyAccess } from '../keys/keyring'
+import { bindMetadata } from './bind-metadata'
+import { describeSchema } from './describe-schema'
+import type { EncryptedColumn } from './encrypted-column'
+import { typeormKeyStore } from './key-store'
+import { keyStoreMetadatas } from './key-store-tables'
+import { Placeholder } from './placeholder'
+import { createPreparation } from './prepare'
+import { redactLogger, redactNotFound } from './redact-errors'
+import { installRuntime, type Runtime, resolvePlaceholders, sessionOf } from './runtime'
+import { guardSchemaBuilder } from './schema-guard'
+import { EncryptedSelectBuilder } from './select-builder'
+
+/** How a DataSource is encrypted. */
+export interface EncryptionOptions {
+  /** Made by `createKeyring`; without a store of its own it uses tables of this DataSource. */
+  readonly keyring: Keyring
+  /** Makes `initialize()` fail where keys cannot be loaded, instead of the first sealed statement. */
+  readonly requireKeys?: boolean | undefined
+  /**
+   * How many rows beyond its page one query may open to refine or sort.
+   *
+   * @defaultValue 20,000
+   */
+  readonly maxRefine?: number | undefined
+}
+
+const DEFAULT_MAX_REFINE = 20_000
+/** What may be missing at the start of an application that is about to migrate its database. */
+const MAY_COME_LATER: readonly string[] = ['ERR_KEY_STORE', 'ERR_KEY_PROVIDER']
+const installed = new WeakSet<DataSource>()
+
+/** The undocumented members that are overridden, on this instance only. */
+interface Overridable {
+  buildMetadatas(): Promise<void>
+  createQueryBuilder(...parameters: unknown[]): object
+  createEntityManager(queryRunner?: QueryRunner): EntityManager
+}
+
+/**
+ * Encrypts the `@Encrypted` properties of a DataSource. Changes no option, prototype or global of
+ * TypeORM; the same classes may live in other DataSources with other keyrings.
+ *
+ * Costs nothing until `initialize()`, which then loads the keys and makes the first ones.
+ *
+ * @returns the same DataSource
+ * @throws ERR_CONFIG after `initialize()`, a second time, for another database than PostgreSQL, or for
+ *   a foreign keyring
+ */
+export function withEncryption(dataSource: DataSource, options: EncryptionOptions): DataSource {
+  checkInstall(dataSource, options)
+  const keys = keyAccess(options.keyring)
+  let columns: readonly EncryptedColumn[] = []
+  let tables: readonly EntityMetadata[] = []
+  const preparation = createPreparation(keys, () => columns)
+  const runtime: Runtime = {
+    keys,
+    maxRefine: options.maxRefine ?? DEFAULT_MAX_REFINE,
+    prepare: preparation.prepare,
+  }
+  let keptHere = false
+  keys.attachStore(dataSource, () => {
+    keptHere = true
+    return typeormKeyStore(dataSource)
+  })
+  installRuntime(dataSource, runtime)
+  overrideMetadatas(dataSource, async () => {
+    preparation.reset()
+    columns = bindMetadata(dataSource.entityMetadatas, keys.domain)
+    tables = keptHere ? await keyStoreMetadatas(dataSource) : []
+    describeSchema(dataSource, options.keyring, columns)
+    dataSource.subscribers.push(placeholderResolver(runtime))
+  })
+  guardSchemaBuilder(dataSource, () => tables)
+  overrideBuilders(dataSource)
+  overrideInitialize(dataSource, runtime, options.requireKeys ?? false)
+  redactLogger(dataSource)
+  return dataSource
+}
+
+function checkInstall(dataSource: DataSource, { maxRefine = 0 }: EncryptionOptions): void {
+  const problem = dataSource.isInitialized
+    ? 'withEncryption() must come before dataSource.initialize()'
+    : installed.has(dataSource)
+      ? 'withEncryption() was already called on this DataSource'
+      : !Number.isSafeInteger(maxRefine) || maxRefine < 0
+        ? 'maxRefine must be a whole number of rows'
+        : undefined
+  if (problem) throw new MortiseError('ERR_CONFIG', problem)
+  installed.add(dataSource)
+}
+
+function overrideMetadatas(dataSource: DataSource, bind: () => Promise<void>): void {
+  const overridable = dataSource as unknown as Overridable
+  const build = overridable.buildMetadatas.bind(dataSource)
+  overridable.buildMetadatas = async () => {
+    await build()
+    await bind()
+  }
+}
+
+function overrideBuilders(dataSource: DataSource): void {
+  const overridable = dataSource as unknown as Overridable
+  const createBuilder = overridable.createQueryBuilder.bind(dataSource)
+  overridable.createQueryBuilder = (...parameters) =>
+    Object.setPrototypeOf(createBuilder(...parameters), EncryptedSelectBuilder.prototype)
+  const createManager = overridable.createEntityManager.bind(dataSource)
+  overridable.createEntityManager = (queryRunner) => redactNotFound(createManager(queryRunner))
+  redactNotFound(dataSource.manager)
+}
+
+function overrideInitialize(dataSource: DataSource, runtime: Runtime, required: boolean): void {
+  const initialize = dataSource.initialize.bind(dataSource)
+  dataSource.initialize = async () => {
+    await initialize()
+    const queryRunner = dataSource.createQueryRunner()
+    try {
+      await runtime.prepare(sessionOf(queryRunner))
+    } catch (error) {
+      if (required || !MAY_COME_LATER.includes((error as MortiseError).code)) {
+        await queryRunner.release()
+        await dataSource.destroy()
+        throw error
+      }
+    } finally {
+      if (!queryRunner.isReleased) await queryRunner.release()
+    }
+    return dataSource
+  }
+}
+
+/** TypeORM awaits this with the very array that goes to the driver. */
+function placeholderResolver(runtime: Runtime): DataSource['subscribers'][number] {
+  return {
+    beforeQuery: ({ parameters, queryRunner }) =>
+      Array.isArray(parameters) && parameters.some((one) => one instanceof Placeholder)
+        ? resolvePlaceholders(runtime, parameters, sessionOf(queryRunner))
+        : undefined,
+  }
+}

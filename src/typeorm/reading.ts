@@ -1,0 +1,194 @@
+import type { RowKey, Window } from './candidates'
+import { columnSql } from './compile-predicate'
+import { flagParts, lossyPlaces } from './condition'
+import { type ExpressionMap, internalsOf, type RawRow, type SelectInternals } from './internals'
+import {
+  createPageReader,
+  ExtraColumns,
+  flagSql,
+  type PageColumns,
+  type PageReader,
+  placeKey,
+  selectedColumns,
+} from './page-reader'
+import type { OrderKey, Plan } from './plan'
+import type { Runtime } from './runtime'
+import { stateOf } from './select-state'
+import type { SortKey } from './sort-rows'
+
+/** The page that a builder asks for, or undefined for all rows. */
+export function windowOf(builder: object): Window | undefined {
+  const { skip, take, limit, offset } = internalsOf(builder).expressionMap
+  const first = offset ?? skip ?? 0
+  const count = limit ?? take ?? undefined
+  return first === 0 && count === undefined ? undefined : { skip: first, take: count }
+}
+
+/** TypeORM's own loading, with its rows opened and checked against their conditions. */
+export function pageReading<R>(
+  builder: object,
+  plan: Plan,
+  runtime: Runtime,
+  load: () => Promise<R>,
+): Promise<R> {
+  const reading = { runtime, plan, columns: [], extras: new ExtraColumns(), sort: [] }
+  return withReader(builder, internalsOf(builder).expressionMap, load, () =>
+    createPageReader({ ...reading, columns: selectedColumns(builder) }),
+  )
+}
+
+/** One statement for all rows: refined and sorted before hydration. */
+export function singleStatement<R>(
+  builder: object,
+  plan: Plan,
+  runtime: Runtime,
+  load: () => Promise<R>,
+): Promise<R> {
+  const map = internalsOf(builder).expressionMap.clone()
+  const selected = selectedColumns(builder)
+  const extras = new ExtraColumns()
+  const columns = [...selected, ...missingColumns(builder, plan, selected, extras)]
+  for (const part of flagParts(plan.condition)) extras.select(flagSql(part))
+  const sort = sortKeys(plan.order, columns, extras)
+  extras.addTo(map)
+  orderPlainly(map, plan.order)
+  const reader = createPageReader({ runtime, plan, columns, extras, sort })
+  return withReader(builder, map, load, () => reader)
+}
+
+/** The rows of one page by their primary keys, in the order of the keys. */
+export function withinKeys<R>(
+  builder: object,
+  plan: Plan,
+  runtime: Runtime,
+  keys: readonly RowKey[],
+  load: () => Promise<R>,
+): Promise<R> {
+  const map = internalsOf(builder).expressionMap.clone()
+  Object.assign(map, { skip: undefined, take: undefined, limit: undefined, offset: undefined })
+  // A cached page could be older than the keys, and would lose rows.
+  map.cache = false
+  restrictToKeys(builder, map, keys)
+  const selected = selectedColumns(builder)
+  const extras = new ExtraColumns()
+  const columns = [...selected, ...missingColumns(builder, plan, selected, extras)]
+  for (const part of flagParts(plan.condition)) extras.select(flagSql(part))
+  extras.addTo(map)
+  orderPlainly(map, plan.order)
+  const reader = createPageReader({ runtime, plan, columns, extras, sort: [] })
+  const ordered = inKeyOrder(builder, reader, keys)
+  return withReader(builder, map, load, () => ordered)
+}
+
+async function withReader<R>(
+  builder: object,
+  map: ExpressionMap,
+  load: () => Promise<R>,
+  reader: () => PageReader,
+): Promise<R> {
+  const state = stateOf(builder)
+  const internals = internalsOf(builder)
+  const before = { map: internals.expressionMap, reader: state.reader, rendering: state.rendering }
+  internals.expressionMap = map
+  state.reader = reader()
+  state.rendering = true
+  try {
+    return await load()
+  } finally {
+    internals.expressionMap = before.map
+    state.reader = before.reader
+    state.rendering = before.rendering
+  }
+}
+
+/** Columns that refinement or order needs and the caller did not select. */
+function missingColumns(
+  builder: object,
+  { condition, order }: Plan,
+  selected: PageColumns,
+  extras: ExtraColumns,
+): PageColumns {
+  const known = new Set(selected.map(placeKey))
+  const places = [...lossyPlaces(condition), ...order.flatMap(({ place }) => place ?? [])]
+  return places.flatMap((place) => {
+    if (known.has(placeKey(place))) return []
+    known.add(placeKey(place))
+    const sql = columnSql({ alias: place.alias, builder: internalsOf(builder) }, place.column.main)
+    return [{ ...place, key: extras.select(sql) }]
+  })
+}
+
+/** Keys from the first to the last one that is encrypted or comes before such a one. */
+function sortKeys(
+  order: readonly OrderKey[],
+  columns: PageColumns,
+  extras: ExtraColumns,
+): SortKey[] {
+  const last = order.findLastIndex(({ place }) => place)
+  const keys = new Map(columns.map((column) => [placeKey(column), column.key]))
+  return order.slice(0, last + 1).map((key): SortKey => {
+    const { place, descending, nullsFirst } = key
+    if (place) {
+      const type = place.column.field.type
+      return { key: keys.get(placeKey(place)) as string, type, descending, nullsFirst }
+    }
+    const direction = `${descending ? 'DESC' : 'ASC'} NULLS ${nullsFirst ? 'FIRST' : 'LAST'}`
+    const rank = extras.select(`dense_rank() OVER (ORDER BY ${key.sql} ${direction})`)
+    return { key: rank, type: null, descending: false, nullsFirst: false }
+  })
+}
+
+/** Leaves ORDER BY to the plain keys; the stable sort in memory puts the encrypted ones above them. */
+function orderPlainly(map: ExpressionMap, order: readonly OrderKey[]): void {
+  const plain = order.filter(({ place }) => !place).map(({ name }) => name)
+  const all = map.allOrderBys
+  map.orderBys = Object.fromEntries(plain.map((name) => [name, all[name] as never]))
+  map.options = [...map.options, 'disable-global-order']
+}
+
+const KEYS_PARAMETER = 'mortise_keys'
+
+function restrictToKeys(builder: object, map: ExpressionMap, keys: readonly RowKey[]): void {
+  const internals = internalsOf(builder)
+  const main = map.mainAlias as NonNullable<ExpressionMap['mainAlias']>
+  const columns = main.metadata.primaryColumns.map((column) =>
+    columnSql({ alias: main.name, builder: internals }, column),
+  )
+  const conditions = map.extraAppendedAndWhereCondition
+    ? [`(${map.extraAppendedAndWhereCondition})`]
+    : []
+  if (columns.length === 1) {
+    map.parameters[KEYS_PARAMETER] = keys.map(([key]) => key)
+    conditions.push(`${columns[0]} = ANY(:${KEYS_PARAMETER})`)
+  } else {
+    const tuples = keys.map((key, row) => {
+      const names = key.map((value, i) => {
+        map.parameters[`${KEYS_PARAMETER}_${row}_${i}`] = value
+        return `:${KEYS_PARAMETER}_${row}_${i}`
+      })
+      return `(${names.join(', ')})`
+    })
+    conditions.push(`(${columns.join(', ')}) IN (${tuples.join(', ')})`)
+  }
+  map.extraAppendedAndWhereCondition = conditions.join(' AND ')
+}
+
+/** Puts the rows of a page into the order in which its keys were found. */
+function inKeyOrder(builder: object, reader: PageReader, keys: readonly RowKey[]): PageReader {
+  const internals = builder as SelectInternals
+  const main = internals.expressionMap.mainAlias as NonNullable<ExpressionMap['mainAlias']>
+  const selects = internals.buildEscapedEntityColumnSelects(main.name, main.metadata)
+  const names = main.metadata.primaryColumns.map((column) => {
+    const sql = columnSql({ alias: main.name, builder: internals }, column)
+    return selects.find(({ selection }) => selection === sql)?.aliasName as string
+  })
+  const positions = new Map(keys.map((key, index) => [JSON.stringify(key), index]))
+  const positionOf = (row: RawRow) =>
+    positions.get(JSON.stringify(names.map((name) => row[name]))) ?? 0
+  return {
+    async read(rows, queryRunner) {
+      const read = await reader.read(rows, queryRunner)
+      return read.sort((a, b) => positionOf(a) - positionOf(b))
+    },
+  }
+}

@@ -1,0 +1,74 @@
+import { type DataSource, type EntityManager, EntityNotFoundError, type Logger } from 'typeorm'
+import { encryptedColumnOf } from './encrypted-column'
+import { redactQueryError } from './redact'
+
+/** The finders that put their criteria into an error. */
+const FINDERS = ['findOneOrFail', 'findOneByOrFail'] as const
+
+/**
+ * Keeps the criteria of a failed finder out of its error: they are plaintext. The error keeps its
+ * class.
+ */
+export function redactNotFound(manager: EntityManager): EntityManager {
+  const finders = manager as unknown as Record<string, (...parameters: never[]) => Promise<unknown>>
+  for (const name of FINDERS) {
+    const find = finders[name]?.bind(manager)
+    if (!find) continue
+    finders[name] = async (...parameters) => {
+      try {
+        return await find(...parameters)
+      } catch (error) {
+        if (!(error instanceof EntityNotFoundError)) throw error
+        const source = (manager as { dataSource?: DataSource }).dataSource ?? manager.connection
+        throw redactCriteria(error, source)
+      }
+    }
+  }
+  return manager
+}
+
+function redactCriteria(error: EntityNotFoundError, dataSource: DataSource): EntityNotFoundError {
+  const { entityClass, criteria } = error
+  if (!dataSource.hasMetadata(entityClass)) return error
+  const hidden = redact(criteria, dataSource, entityClass, '')
+  return new EntityNotFoundError(entityClass, hidden)
+}
+
+function redact(
+  value: unknown,
+  source: DataSource,
+  entity: never | unknown,
+  path: string,
+): unknown {
+  const metadata = source.getMetadata(entity as never)
+  const column = path === '' ? undefined : metadata.findColumnWithPropertyPathStrict(path)
+  const encrypted = encryptedColumnOf(column)
+  if (encrypted) return `[encrypted ${encrypted.field.name}]`
+  if (typeof value !== 'object' || value === null || value instanceof Date) return value
+  if (Array.isArray(value)) return value.map((one) => redact(one, source, entity, path))
+  const relation = path === '' ? undefined : metadata.findRelationWithPropertyPath(path)
+  return Object.fromEntries(
+    Object.entries(value).map(([key, nested]) => {
+      if (relation) return [key, redact(nested, source, relation.inverseEntityMetadata.target, key)]
+      const inner = path === '' || key === 'where' ? key : `${path}.${key}`
+      if (path === '' && key === 'where') return [key, redact(nested, source, entity, '')]
+      return [key, redact(nested, source, entity, inner)]
+    }),
+  )
+}
+
+/** Cuts tokens and buckets out of database errors before the DataSource's logger sees them. */
+export function redactLogger(dataSource: DataSource): void {
+  const { logger } = dataSource
+  const wrapped: Logger = Object.create(logger, {
+    logQueryError: {
+      value: (error: string | Error, ...rest: [string, never?, never?]) => {
+        for (const metadata of dataSource.entityMetadatas) {
+          redactQueryError(error, { name: '', hasMetadata: true, metadata })
+        }
+        logger.logQueryError(error, ...rest)
+      },
+    },
+  })
+  dataSource.logger = wrapped
+}

@@ -1,0 +1,165 @@
+import {
+  type EntityMetadata,
+  type InsertQueryBuilder,
+  type ObjectLiteral,
+  type QueryRunner,
+  SelectQueryBuilder,
+} from 'typeorm'
+import { countMatches, findPageKeys } from './candidates'
+import { type Condition, supersetSql } from './condition'
+import { findCondition } from './find-where'
+import { EncryptedInsertBuilder } from './insert-builder'
+import { dataSourceOf, internalsOf, type RawRow } from './internals'
+import { objectCondition, rewriteExactCondition } from './object-where'
+import { restoreEnvelopes } from './placeholder'
+import { type Plan, planField, planOf, readsEncrypted } from './plan'
+import { refuseQuery } from './predicate'
+import { pageReading, singleStatement, windowOf, withinKeys } from './reading'
+import { runtimeOf } from './runtime'
+import { shareState, stateOf } from './select-state'
+import { EncryptedUpdateBuilder } from './update-builder'
+
+/**
+ * SELECT over encrypted properties: conditions and order are rewritten to the hidden columns, pages
+ * are opened before TypeORM hydrates them, and rows that only shared a bucket are left out.
+ *
+ * Has no fields and no constructor: it is put under builders that TypeORM made.
+ */
+export class EncryptedSelectBuilder<E extends ObjectLiteral> extends SelectQueryBuilder<E> {
+  override clone(): this {
+    const clone = super.clone()
+    shareState(this, clone)
+    return clone
+  }
+
+  override createQueryBuilder(queryRunner?: QueryRunner): this {
+    const builder = super.createQueryBuilder(queryRunner)
+    stateOf(builder).conditions = stateOf(this).conditions
+    return builder
+  }
+
+  // TypeORM overloads these; only their results matter here.
+  override insert(): InsertQueryBuilder<E> {
+    return Object.setPrototypeOf(super.insert(), EncryptedInsertBuilder.prototype)
+  }
+
+  override update(...parameters: unknown[]): never {
+    const builder = super.update(...(parameters as [never]))
+    return Object.setPrototypeOf(builder, EncryptedUpdateBuilder.prototype) as never
+  }
+
+  override delete(): ReturnType<SelectQueryBuilder<E>['delete']> {
+    return rewriteConditions(super.delete())
+  }
+
+  override softDelete(): never {
+    return rewriteConditions(super.softDelete()) as never
+  }
+
+  override restore(): never {
+    return rewriteConditions(super.restore()) as never
+  }
+
+  protected override buildWhere(
+    where: never,
+    metadata: EntityMetadata,
+    alias: string,
+    embedPrefix?: string,
+  ): string {
+    const state = stateOf(this)
+    const build = (part: unknown): Condition => {
+      state.lastCondition = undefined
+      const sql = super.buildWhere(part as never, metadata, alias, embedPrefix)
+      return state.lastCondition ?? { kind: 'plain', sql }
+    }
+    const level = { metadata, alias, prefix: embedPrefix }
+    const condition = findCondition(this, where, level, build)
+    state.lastCondition = condition
+    const sql = supersetSql(condition)
+    state.conditions.set(sql, condition)
+    return sql
+  }
+
+  // biome-ignore lint/suspicious/noExplicitAny: TypeORM's own signature
+  protected override getWhereCondition(where: any): any {
+    const render = (plain: unknown) => super.getWhereCondition(plain as never) as never
+    const condition = objectCondition(this, where, render)
+    if (!condition) return render(where)
+    const sql = supersetSql(condition)
+    stateOf(this).conditions.set(sql, condition)
+    return sql
+  }
+
+  /**
+   * SQL of a query that the database can answer alone.
+   *
+   * @throws ERR_QUERY_UNSUPPORTED where rows must be opened: raw results, streams and subqueries of
+   *   such a query would hold rows that do not match
+   */
+  override getQuery(): string {
+    if (!stateOf(this).rendering && readsEncrypted(this)) {
+      const plan = planOf(this)
+      if (plan.lossy || plan.sorted) {
+        throw refuseQuery(
+          planField(plan),
+          'a range condition or order needs opened rows, which raw results, streams and subqueries ' +
+            'do not have; use find(), getMany(), getCount() or getExists()',
+        )
+      }
+    }
+    return super.getQuery()
+  }
+
+  protected override async executeEntitiesAndRawResults(
+    queryRunner: QueryRunner,
+  ): Promise<{ entities: E[]; raw: unknown[] }> {
+    if (!readsEncrypted(this)) return super.executeEntitiesAndRawResults(queryRunner)
+    const runtime = runtimeOf(dataSourceOf(this))
+    const plan = planOf(this)
+    const window = windowOf(this)
+    const load = () => super.executeEntitiesAndRawResults(queryRunner)
+    if (!plan.lossy && !plan.sorted) return pageReading(this, plan, runtime, load)
+    if (!window) return singleStatement(this, plan, runtime, load)
+    const keys = await findPageKeys(this.clone(), plan, window, runtime, queryRunner)
+    if (keys.length === 0) return { entities: [], raw: [] }
+    return withinKeys(this, plan, runtime, keys, load)
+  }
+
+  protected override async loadRawResults(queryRunner: QueryRunner): Promise<RawRow[]> {
+    const rows = await super.loadRawResults(queryRunner)
+    const { reader } = stateOf(this)
+    return reader ? reader.read(rows, queryRunner) : rows
+  }
+
+  override async getRawAndEntities<T = unknown>(): Promise<{ entities: E[]; raw: T[] }> {
+    const result = await super.getRawAndEntities()
+    restoreEnvelopes(result.raw)
+    return result
+  }
+
+  protected override async executeCountQuery(queryRunner: QueryRunner): Promise<number> {
+    if (!readsEncrypted(this)) return super.executeCountQuery(queryRunner)
+    const plan = planOf(this)
+    if (!plan.lossy) return super.executeCountQuery(queryRunner)
+    return countMatches(this.clone(), plan, runtimeOf(dataSourceOf(this)), queryRunner)
+  }
+
+  protected override async executeExistsQuery(queryRunner: QueryRunner): Promise<boolean> {
+    if (!readsEncrypted(this)) return super.executeExistsQuery(queryRunner)
+    const plan: Plan = planOf(this)
+    if (plan.lossy) return (await this.executeCountQuery(queryRunner)) > 0
+    internalsOf(this).expressionMap.orderBys = {}
+    return super.executeExistsQuery(queryRunner)
+  }
+}
+
+/**
+ * Rewrites the conditions of DELETE, soft delete and restore. On the instance, because TypeORM does
+ * not export all of these classes.
+ */
+function rewriteConditions<B extends object>(builder: B): B {
+  const internals = builder as unknown as { getWhereCondition(where: unknown): never }
+  const render = internals.getWhereCondition.bind(builder)
+  internals.getWhereCondition = (where) => rewriteExactCondition(builder, where, render) as never
+  return builder
+}

@@ -27,10 +27,8 @@ export interface EncryptedTable {
 export interface EncryptedSchema {
   readonly keyring: Keyring
   readonly tables: readonly EncryptedTable[]
-  /** One statement, outside of any transaction. */
+  /** One statement, in a transaction of its own. */
   readonly query: Query
-  /** Runs `work` in a transaction of its own. */
-  transaction<T>(work: (query: Query) => Promise<T>): Promise<T>
 }
 
 const schemas = new WeakMap<object, EncryptedSchema>()

@@ -1,5 +1,4 @@
 import type { DataSource } from 'typeorm'
-import type { Query } from '../key-store/store'
 import type { Keyring } from '../keys/keyring'
 import { type EncryptedTable, type EncryptedTableColumn, registerSchema } from '../schema'
 import type { EncryptedColumn } from './encrypted-column'
@@ -14,11 +13,6 @@ export function describeSchema(
     keyring,
     tables: tablesOf(columns),
     query: (sql, parameters) => dataSource.query(sql, [...parameters]),
-    transaction: (work) =>
-      dataSource.transaction((manager) => {
-        const query: Query = (sql, parameters) => manager.query(sql, [...parameters])
-        return work(query)
-      }),
   })
 }
 

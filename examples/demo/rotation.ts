@@ -18,16 +18,16 @@ export async function showRotation(
   const [untouched] = await dataSource.query(UNTOUCHED)
   showCensus(report, 'before', await census(dataSource))
   const { keyId, version } = await rotateKek(keyring, { purpose: 'data' })
-  const { rewrapped, failed } = await rewrap(dataSource, {
-    batchSize: 200,
+  const { rewrapped, failedCount } = await rewrap(dataSource, {
+    batchSize: 50,
     onProgress: ({ table, done, total }) => report.progress(`rewrap ${table}`, done, total),
   })
   const after = await census(dataSource)
   showCensus(report, 'after', after)
   report.check(
     'every envelope is under the new KEK',
-    after.every((row) => row.keyId === keyId) && failed.length === 0,
-    `version ${version}, ${rewrapped} rewrapped, ${failed.length} failed`,
+    after.every((row) => row.keyId === keyId) && failedCount === 0,
+    `version ${version}, ${rewrapped} values rewrapped, ${failedCount} failed`,
   )
   const [unchanged] = await dataSource.query(UNTOUCHED)
   report.check(
@@ -52,7 +52,13 @@ const UNTOUCHED = `
 
 function showCensus(report: Report, when: string, rows: readonly CensusRow[]): void {
   report.table(
-    [`${when}: column`, 'KEK', 'version', 'state', 'rows'],
-    rows.map((row) => [row.column, row.keyId, `${row.keyVersion}`, `${row.state}`, `${row.rows}`]),
+    [`${when}: column`, 'KEK', 'version', 'state', 'values'],
+    rows.map((row) => [
+      row.column,
+      `${row.keyId}`,
+      `${row.keyVersion}`,
+      `${row.state}`,
+      `${row.count}`,
+    ]),
   )
 }

@@ -13,7 +13,7 @@ export interface CensusRow {
   readonly state: KeyState | null
   /** Format version of the envelopes; null for bytes that are no envelope. */
   readonly format: number | null
-  readonly rows: number
+  readonly count: number
 }
 
 /**
@@ -41,7 +41,7 @@ export async function census(dataSource: object): Promise<CensusRow[]> {
           keyVersion: key?.version ?? null,
           state: key?.state ?? null,
           format: row.format as number | null,
-          rows: Number(row.rows),
+          count: Number(row.count),
         })
       }
     }
@@ -53,6 +53,6 @@ function censusSql(table: string, column: string): string {
   return (
     `SELECT encode(substring(${column} from 3 for 8), 'hex') AS "key", ` +
     `CASE WHEN substring(${column} from 1 for 1) = '\\xe1'::bytea THEN 1 END AS "format", ` +
-    `count(*) AS "rows" FROM ${table} WHERE ${column} IS NOT NULL GROUP BY 1, 2 ORDER BY 1, 2`
+    `count(*) AS "count" FROM ${table} WHERE ${column} IS NOT NULL GROUP BY 1, 2 ORDER BY 1, 2`
   )
 }

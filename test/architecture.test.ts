@@ -22,7 +22,7 @@ const BELOW: Record<string, readonly string[]> = {
   // An exact token is made over the typed value that an envelope would hold.
   'blind-index': ['envelope', 'keys', 'crypto', 'bytes', 'errors'],
   field: ['blind-index', 'envelope', 'keys', 'bytes', 'errors'],
-  schema: ['field', 'blind-index', 'envelope', 'keys', 'bytes', 'errors'],
+  schema: ['field', 'blind-index', 'envelope', 'keys', 'key-store', 'bytes', 'errors'],
 }
 const EVERY_PART = Object.keys(BELOW)
 // Neighbours: neither imports the other, so that another ORM can join later.

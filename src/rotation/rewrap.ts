@@ -23,6 +23,7 @@ export interface RewrapOptions {
   readonly dryRun?: boolean | undefined
 }
 
+/** How far a rewrap is in one column. */
 export interface RewrapProgress {
   readonly table: string
   readonly column: string
@@ -39,6 +40,7 @@ export interface RewrapFailure {
   readonly code: MortiseErrorCode
 }
 
+/** What a rewrap did. */
 export interface RewrapReport {
   /** Envelopes moved to the active key; with `dryRun`, those that would be. */
   readonly rewrapped: number

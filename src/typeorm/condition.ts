@@ -33,7 +33,7 @@ export function join(kind: 'and' | 'or', conditions: readonly Condition[]): Cond
 }
 
 /** Whether the condition says nothing. */
-export function isEmpty(condition: Condition): boolean {
+function isEmpty(condition: Condition): boolean {
   return 'parts' in condition ? condition.parts.length === 0 : condition.sql === ''
 }
 

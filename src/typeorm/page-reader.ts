@@ -1,4 +1,3 @@
-import type { QueryRunner } from 'typeorm'
 import { MortiseError } from '../errors'
 import { columnSql } from './compile-predicate'
 import { type ColumnPlace, contradicts, type Evidence, matches } from './condition'
@@ -7,12 +6,8 @@ import { type ExpressionMap, internalsOf, type RawRow, type SelectInternals } fr
 import { Opened } from './placeholder'
 import { type Plan, planField } from './plan'
 import { openPage, type PageColumn, type Runtime, sessionOf } from './runtime'
+import type { PageReader } from './select-state'
 import { type SortKey, sortRows } from './sort-rows'
-
-/** What happens to the raw rows of an entity query before TypeORM hydrates them. */
-export interface PageReader {
-  read(rows: RawRow[], queryRunner: QueryRunner): Promise<RawRow[]>
-}
 
 /** Everything that a page is read by. */
 export interface PageReading {

@@ -7,13 +7,12 @@ import {
   ExtraColumns,
   flagSql,
   type PageColumns,
-  type PageReader,
   placeKey,
   selectedColumns,
 } from './page-reader'
 import type { OrderKey, Plan } from './plan'
 import type { Runtime } from './runtime'
-import { stateOf } from './select-state'
+import { type PageReader, stateOf } from './select-state'
 import type { SortKey } from './sort-rows'
 
 /** The page that a builder asks for, or undefined for all rows. */

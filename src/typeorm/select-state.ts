@@ -1,5 +1,11 @@
+import type { QueryRunner } from 'typeorm'
 import type { Condition } from './condition'
-import type { PageReader } from './page-reader'
+import type { RawRow } from './internals'
+
+/** What happens to the raw rows of an entity query before TypeORM hydrates them. */
+export interface PageReader {
+  read(rows: RawRow[], queryRunner: QueryRunner): Promise<RawRow[]>
+}
 
 /** What a SELECT builder of an encrypted DataSource remembers beside TypeORM's own state. */
 export interface SelectState {

@@ -11,7 +11,7 @@ import { showStoredRow } from './stored-row'
 const PEOPLE = 2_000
 
 async function main(): Promise<void> {
-  const report = createReport(process.argv.includes('--json'))
+  const report = createReport({ json: process.argv.includes('--json') })
   const application = await openDatabase()
   try {
     await show(application, report)
@@ -45,7 +45,7 @@ async function storePeople(
   await repository.save(repository.create(people.map((person) => ({ ...person }))), { chunk: 250 })
   const milliseconds = Math.round(performance.now() - started)
   log.take()
-  report.listing('save', ['await repository.save(people, { chunk: 250 })'])
+  report.listing([{ label: 'save', lines: ['await repository.save(people, { chunk: 250 })'] }])
   const count = await repository.count()
   report.check('all are stored', count === people.length, `${count} rows, ${milliseconds} ms`)
 }

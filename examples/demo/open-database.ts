@@ -17,35 +17,39 @@ export interface Application {
 }
 
 /** Starts a PostgreSQL in the memory of this process, with the tables that the entity asks for. */
-export async function openDatabase(): Promise<Application> {
-  const database = new PGlite()
-  const driver = pgliteDriver(database)
-  const application = await openApplication(driver, { synchronize: true })
-  return {
-    ...application,
-    close: async () => {
-      await application.close()
-      await application.dataSource.destroy()
-    },
-  }
+export function openDatabase(): Promise<Application> {
+  return openApplication(pgliteDriver(new PGlite()), { synchronize: true })
 }
 
 async function openApplication(
   driver: PgliteDriver,
-  options: { synchronize: boolean },
+  { synchronize }: { synchronize: boolean },
 ): Promise<Application> {
   const log = createStatementLog()
   const dataSource = new DataSource({
     ...{ type: 'postgres', driver, installExtensions: false, entities: [Person] },
-    ...{ logging: ['query'], logger: log, synchronize: options.synchronize },
+    ...{ logging: ['query'], logger: log, synchronize },
   })
   const provider = inAppKeyProvider({ name: 'demo', secret: generateRootKey() })
   const keyring = createKeyring({ providers: [provider] })
   await withEncryption(dataSource, { keyring }).initialize()
   return {
     ...{ dataSource, keyring, log },
-    openWithOtherRootKey: () => openApplication(driver, { synchronize: false }),
-    // Not the DataSource: destroying it ends the one PGlite, which belongs to the first application.
-    close: () => keyring.close(),
+    openWithOtherRootKey: () => openApplication(guestOf(driver), { synchronize: false }),
+    close: async () => {
+      await keyring.close()
+      await dataSource.destroy()
+    },
+  }
+}
+
+/** The one PGlite ends with the application that started it, not with its guests. */
+function guestOf({ Pool }: PgliteDriver): PgliteDriver {
+  return {
+    Pool: class extends Pool {
+      override end(done: (error: unknown) => void): void {
+        done(null)
+      }
+    },
   }
 }

@@ -31,15 +31,18 @@ async function ask(
   const started = performance.now()
   const [found, count] = await dataSource.getRepository(Person).findAndCount(options)
   const milliseconds = Math.round(performance.now() - started)
-  report.listing('find', [code])
-  for (const { sql, parameters } of log.take()) {
-    report.listing('sql', [sql, ...(parameters.length ? [`-- ${parameters.join(', ')}`] : [])])
-  }
-  report.listing('answer', [...found.slice(0, 3).map(describe), ...(found.length > 3 ? ['…'] : [])])
+  report.listing([
+    { label: 'find', lines: [code] },
+    ...log.take().map(({ sql, parameters }) => ({
+      label: 'sql',
+      lines: [sql, `-- ${parameters.join(', ')}`],
+    })),
+    { label: 'answer', lines: describeSome(found) },
+  ])
   const { expected, total } = answerFromPlaintext(question, people)
   const ok =
     count > 0 && count === total && samePeople(found, expected, { ordered: order !== undefined })
-  report.check(name, ok, `${found.length} rows of ${count}, ${milliseconds} ms`)
+  report.check(name, ok, `${found.length} of ${count} rows, ${milliseconds} ms`)
 }
 
 function answerFromPlaintext(
@@ -50,6 +53,11 @@ function answerFromPlaintext(
   const sorted = compare ? all.toSorted(compare) : all
   const expected = page ? sorted.slice(page.skip, page.skip + page.take) : sorted
   return { expected, total: all.length }
+}
+
+function describeSome(people: readonly Person[]): string[] {
+  const rows = people.slice(0, 3).map(describe)
+  return people.length > rows.length ? [...rows, '…'] : rows
 }
 
 function describe({ id, givenName, surname, email, income, birthDate }: Person): string {

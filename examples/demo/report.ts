@@ -14,63 +14,64 @@ export interface Table {
   readonly rows: readonly (readonly string[])[]
 }
 
-/** One part of the demo: what it shows, and what it proves. */
+/** Code and answers, each with a label, in one block. */
+export type Listing = readonly { readonly label: string; readonly lines: readonly string[] }[]
+
+type Item = { table: Table } | { listing: Listing } | { check: Check }
+
+/** One part of the demo: what it shows, and what it proves, in this order. */
 interface Scene {
   readonly title: string
   readonly text: string
-  readonly tables: Table[]
-  readonly listings: Listing[]
-  readonly checks: Check[]
-}
-
-/** Code, as the application writes it or as the database gets it. */
-interface Listing {
-  readonly label: string
-  readonly lines: readonly string[]
+  readonly items: Item[]
 }
 
 /** What the demo tells: at once on a terminal, or as one JSON document in the end. */
 export interface Report {
   scene(title: string, text: string): void
-  table(headings: readonly string[], rows: Table['rows']): void
-  listing(label: string, lines: readonly string[]): void
+  table(headings: Table['headings'], rows: Table['rows']): void
+  listing(listing: Listing): void
   check(what: string, ok: boolean, detail: string): void
+  /** Not part of the document. */
   progress(label: string, done: number, total: number): void
   /** @returns true if every check held, and there was one */
   finish(): boolean
 }
 
-export function createReport(json: boolean): Report {
+export function createReport({ json }: { json: boolean }): Report {
   const started = performance.now()
   const scenes: Scene[] = []
-  const current = (): Scene => scenes.at(-1)!
+  let shownShare = 0
   const show = (text: string): void => {
     if (!json) process.stdout.write(text)
   }
+  const add = (item: Item, text: string): void => {
+    scenes.at(-1)?.items.push(item)
+    show(text)
+  }
   return {
     scene: (title, text) => {
-      scenes.push({ title, text, tables: [], listings: [], checks: [] })
+      scenes.push({ title, text, items: [] })
       show(terminal.scene(scenes.length, title, text))
     },
-    table: (headings, rows) => {
-      current().tables.push({ headings, rows })
-      show(terminal.table({ headings, rows }))
-    },
-    listing: (label, lines) => {
-      current().listings.push({ label, lines })
-      show(terminal.listing(label, lines))
-    },
+    table: (headings, rows) => add({ table: { headings, rows } }, terminal.table(headings, rows)),
+    listing: (listing) => add({ listing }, terminal.listing(listing)),
     check: (what, ok, detail) => {
-      current().checks.push({ what, ok, detail })
-      show(terminal.check({ what, ok, detail }))
+      const check = { what, ok, detail }
+      add({ check }, terminal.check(check))
     },
-    progress: (label, done, total) => show(terminal.progress(label, done, total)),
+    progress: (label, done, total) => {
+      const share = total === 0 ? 1 : done / total
+      // A job may tell its end twice: with its last page and by itself.
+      if (share < 1 || shownShare < 1) show(terminal.progress(label, share, `${done}/${total}`))
+      shownShare = share
+    },
     finish: () => {
-      const checks = scenes.flatMap((scene) => scene.checks)
-      const failed = checks.filter(({ ok }) => !ok).length
-      const passed = checks.length - failed
+      const checks = scenes.flatMap(({ items }) => items.filter((item) => 'check' in item))
+      const passed = checks.filter(({ check }) => check.ok).length
+      const failed = checks.length - passed
       const ok = passed > 0 && failed === 0
-      const seconds = Number(((performance.now() - started) / 1000).toFixed(2))
+      const seconds = Math.round(performance.now() - started) / 1000
       if (json) console.log(JSON.stringify({ ok, passed, failed, seconds, scenes }, null, 2))
       show(terminal.summary(passed, failed, seconds))
       return ok

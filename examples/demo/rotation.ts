@@ -1,4 +1,4 @@
-import { type CensusRow, census, rewrap, rotateKek } from 'mortise/rotation'
+import { census, type RewrapProgress, rewrap, rotateKek } from 'mortise/rotation'
 import { samePeople } from './checks'
 import type { Application } from './open-database'
 import { Person } from './person'
@@ -6,7 +6,7 @@ import type { Report } from './report'
 
 /** A new KEK, and every row moved to it without decrypting a value. */
 export async function showRotation(
-  { dataSource, keyring }: Application,
+  application: Application,
   people: readonly Person[],
   report: Report,
 ): Promise<void> {
@@ -15,15 +15,16 @@ export async function showRotation(
     'An envelope holds its data key, wrapped by a KEK. Rewrapping exchanges key id and wrap, 48 ' +
       'bytes; the ciphertext behind them stays as it is, and so do the index columns.',
   )
+  const { dataSource, keyring } = application
   const [untouched] = await dataSource.query(UNTOUCHED)
-  showCensus(report, 'before', await census(dataSource))
+  await showValuesPerKek(application, 'before', report)
   const { keyId, version } = await rotateKek(keyring, { purpose: 'data' })
-  const { rewrapped, failedCount } = await rewrap(dataSource, {
-    batchSize: 50,
-    onProgress: ({ table, done, total }) => report.progress(`rewrap ${table}`, done, total),
-  })
+  await showValuesPerKek(application, 'rotated', report)
+  const onProgress = ({ done, total }: RewrapProgress): void =>
+    report.progress('rewrap', done, total)
+  const { rewrapped, failedCount } = await rewrap(dataSource, { batchSize: 50, onProgress })
+  await showValuesPerKek(application, 'rewrapped', report)
   const after = await census(dataSource)
-  showCensus(report, 'after', after)
   report.check(
     'every envelope is under the new KEK',
     after.every((row) => row.keyId === keyId) && failedCount === 0,
@@ -43,22 +44,31 @@ export async function showRotation(
   )
 }
 
-/** All that a rewrap must leave alone; the 50 bytes before are version, flags, key id and wrap. */
+const ENVELOPES = [
+  ...['"givenName"', 'surname', 'email', 'income', '"birthDate"', 'latitude'],
+  ...['longitude', 'record'],
+]
+const INDEXES = [
+  ...['surname_hmac', 'surname_lofi', 'email_hmac', 'income_lofi', '"birthDate_hmac"'],
+  ...['"birthDate_lofi"', 'latitude_lofi', 'longitude_lofi'],
+]
+/** All that a rewrap must leave alone; an envelope's first 50 bytes end with the wrapped data key. */
 const UNTOUCHED = `
-  SELECT md5(string_agg(concat_ws('|', id, email_hmac, surname_hmac, surname_lofi, income_lofi,
-    substring(email from 51), substring(surname from 51), substring(income from 51),
-    substring(record from 51)), ',' ORDER BY id)) AS digest
+  SELECT md5(string_agg(ROW(id, ward, ${INDEXES},
+    ${ENVELOPES.map((column) => `substring(${column} from 51)`)})::text, ',' ORDER BY id)) AS digest
   FROM person`
 
-function showCensus(report: Report, when: string, rows: readonly CensusRow[]): void {
+async function showValuesPerKek(
+  { dataSource, keyring }: Application,
+  when: string,
+  report: Report,
+): Promise<void> {
+  const rows = await census(dataSource)
+  const keks = (await keyring.keys()).filter(({ purpose }) => purpose === 'data')
+  const values = (id: string): number =>
+    rows.filter(({ keyId }) => keyId === id).reduce((sum, { count }) => sum + count, 0)
   report.table(
-    [`${when}: column`, 'KEK', 'version', 'state', 'values'],
-    rows.map((row) => [
-      row.column,
-      `${row.keyId}`,
-      `${row.keyVersion}`,
-      `${row.state}`,
-      `${row.count}`,
-    ]),
+    [when.padEnd(9), 'KEK', 'version', 'state', 'values'],
+    keks.map(({ id, version, state }) => ['', id, `${version}`, state, `${values(id)}`]),
   )
 }

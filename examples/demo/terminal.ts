@@ -1,4 +1,4 @@
-import type { Check, Table } from './report'
+import type { Check, Listing } from './report'
 
 const WIDTH = 96
 const isTerminal = process.stdout.isTTY === true
@@ -10,43 +10,43 @@ const bold = (text: string): string => paint(1, text)
 const dim = (text: string): string => paint(2, text)
 
 export function scene(number: number, title: string, text: string): string {
-  return `\n${bold(`${number}. ${title}`)}\n${lines(wrap(text, WIDTH - 3), '   ')}\n`
+  return `\n${bold(`${number}. ${title}`)}\n${lines(wrap(text, WIDTH - 3), '   ')}`
 }
 
-export function table({ headings, rows }: Table): string {
+export function table(headings: readonly string[], rows: readonly (readonly string[])[]): string {
   const widths = headings.map((heading, column) =>
     Math.max(...[heading, ...rows.map((row) => row[column] ?? '')].map((cell) => cell.length)),
   )
   const line = (cells: readonly string[]): string =>
-    cells
-      .map((cell, column) => cell.padEnd(widths[column]!))
+    widths
+      .map((width, column) => (cells[column] ?? '').padEnd(width))
       .join('  ')
       .trimEnd()
   const rule = widths.map((width) => '─'.repeat(width)).join('  ')
-  return `${lines([bold(line(headings)), dim(rule), ...rows.map(line)], '   ')}\n`
+  return `\n${lines([bold(line(headings)), dim(rule), ...rows.map(line)], '   ')}`
 }
 
-export function listing(label: string, code: readonly string[]): string {
+export function listing(parts: Listing): string {
   const indent = ' '.repeat(11)
-  const wrapped = code.flatMap((line) => wrap(line, WIDTH - indent.length))
-  return `   ${dim(label.padEnd(8))}${lines(wrapped, indent).slice(indent.length)}`
+  const blocks = parts.map(({ label, lines: text }) => {
+    const wrapped = text.flatMap((line) => wrap(line, WIDTH - indent.length))
+    return `   ${dim(label.padEnd(8))}${lines(wrapped, indent).slice(indent.length)}`
+  })
+  return `\n${blocks.join('')}`
 }
 
 export function check({ what, ok, detail }: Check): string {
   const mark = ok ? paint(32, '✓') : paint(31, '✗')
-  const shown = detail === '' ? '' : lines(wrap(detail, WIDTH - 5), '     ')
-  return `   ${mark} ${what}\n${dim(shown)}`
+  return `   ${mark} ${what}\n${dim(lines(wrap(detail, WIDTH - 5), '     '))}`
 }
 
-/** Overwrites itself on a terminal; elsewhere only the end of it is a line. */
-export function progress(label: string, done: number, total: number): string {
-  const share = total === 0 ? 1 : done / total
-  const full = Math.round(share * 30)
-  const bar = `${'█'.repeat(full)}${'░'.repeat(30 - full)}`
-  const line = `   ${label} ${bar} ${String(Math.floor(share * 100)).padStart(3)} %  ${done}/${total}`
-  const ended = done >= total
-  if (isTerminal) return `\r${line}${ended ? '\n' : ''}`
-  return ended ? `${line}\n` : ''
+/** Overwrites itself on a terminal; elsewhere only its end is a line. */
+export function progress(label: string, share: number, amount: string): string {
+  const full = Math.floor(share * 30)
+  const bar = '█'.repeat(full).padEnd(30, '░')
+  const line = `   ${label}  ${bar} ${String(Math.floor(share * 100)).padStart(3)} %  ${amount}`
+  if (share < 1) return isTerminal ? `${line}\r` : ''
+  return `${line}\n`
 }
 
 export function summary(passed: number, failed: number, seconds: number): string {

@@ -13,10 +13,13 @@ interface Document {
   readonly ok: boolean
   readonly passed: number
   readonly failed: number
-  readonly scenes: readonly {
-    readonly title: string
-    readonly checks: readonly { what: string; ok: boolean; detail: string }[]
-  }[]
+  readonly scenes: readonly { readonly items: readonly { readonly check?: Check }[] }[]
+}
+
+interface Check {
+  readonly what: string
+  readonly ok: boolean
+  readonly detail: string
 }
 
 describe('the demo', () => {
@@ -38,7 +41,7 @@ describe('the demo', () => {
     const { status, stdout, stderr } = node(join(DEMO, 'run.mjs'), '--json')
     expect(stderr).toBe('')
     const { ok, passed, failed, scenes } = JSON.parse(stdout) as Document
-    const checks = scenes.flatMap((scene) => scene.checks)
+    const checks = scenes.flatMap(({ items }) => items.flatMap(({ check }) => check ?? []))
     expect(checks.filter((check) => !check.ok)).toEqual([])
     expect({ status, ok, passed, failed }).toEqual({ status: 0, ok: true, passed: 18, failed: 0 })
     expect(codes(checks)).toEqual([
@@ -73,7 +76,7 @@ const WITH_OTHER_PLAINTEXT = `
     askQuestions(application, people.map(changed), report)
   require(process.argv[1] + '/main.js')`
 
-function codes(checks: Document['scenes'][number]['checks']): (string | undefined)[] {
+function codes(checks: readonly Check[]): (string | undefined)[] {
   return checks.flatMap(({ detail }) => /^ERR_[A-Z_]+/.exec(detail)?.[0] ?? [])
 }
 

@@ -1,58 +1,56 @@
 import type { KeyState } from '../key-store/store'
 import { schemaOf } from '../schema'
-import { quote, tableSql } from './table-sql'
+import { countKeys } from './count-keys'
+import { tableLabel } from './table-path'
 
-/** How many envelopes of one column are under one key. */
+/** How many values of one column are sealed under one key. */
 export interface CensusRow {
+  /** `table`, or `schema.table`. */
   readonly table: string
   readonly column: string
-  /** 16 hex digits. */
-  readonly keyId: string
-  /** Null where the keyring does not know the key. */
+  /** `Entity.property`. */
+  readonly field: string
+  /** 16 hex digits; null for values that are no envelope. */
+  readonly keyId: string | null
+  /** null where the keyring's domain has no such key. */
   readonly keyVersion: number | null
+  /** null where the keyring's domain has no such key. */
   readonly state: KeyState | null
-  /** Format version of the envelopes; null for bytes that are no envelope. */
+  /** Version of the stored format; null for values that are no envelope. */
   readonly format: number | null
+  /** NULLs are not counted. */
   readonly count: number
 }
 
 /**
- * Counts which key seals what, in SQL and without any key: the answer to "may this key be retired?".
+ * Counts every encrypted value by the key that it names, without opening any.
  *
- * One aggregate per encrypted column, over bytes at a fixed place.
+ * One pass over each table, in the database. It is a snapshot: another process seals under the
+ * previous key until it sees a rotation, at most its `cache.epochPollMs` later.
  *
- * @param dataSource - an initialized DataSource with `withEncryption`
- * @returns by table, column and key version; columns without a value do not appear
- * @throws ERR_CONFIG for another DataSource
+ * @param dataSource - one that `withEncryption` was called on, initialised
+ * @returns by table, column and key id; a column without a value has no row
+ * @throws ERR_CONFIG where `dataSource` has no encrypted tables
+ * @throws ERR_KEY_STORE where the key store cannot be read
  */
 export async function census(dataSource: object): Promise<CensusRow[]> {
   const { keyring, tables, query } = schemaOf(dataSource)
   const keys = new Map((await keyring.keys()).map((key) => [key.id, key]))
-  const census: CensusRow[] = []
+  const rows: CensusRow[] = []
   for (const table of tables) {
-    for (const { column } of table.columns) {
-      for (const row of await query(censusSql(tableSql(table), quote(column)), [])) {
-        const keyId = row.key as string
-        const key = keys.get(keyId)
-        census.push({
-          table: table.name,
-          column,
-          keyId,
-          keyVersion: key?.version ?? null,
-          state: key?.state ?? null,
-          format: row.format as number | null,
-          count: Number(row.count),
-        })
-      }
+    for (const { column, keyId, format, count } of await countKeys(query, table)) {
+      const key = keyId === null ? undefined : keys.get(keyId)
+      rows.push({
+        table: tableLabel(table),
+        column: column.column,
+        field: column.field,
+        keyId,
+        keyVersion: key?.version ?? null,
+        state: key?.state ?? null,
+        format,
+        count,
+      })
     }
   }
-  return census
-}
-
-function censusSql(table: string, column: string): string {
-  return (
-    `SELECT encode(substring(${column} from 3 for 8), 'hex') AS "key", ` +
-    `CASE WHEN substring(${column} from 1 for 1) = '\\xe1'::bytea THEN 1 END AS "format", ` +
-    `count(*) AS "count" FROM ${table} WHERE ${column} IS NOT NULL GROUP BY 1, 2 ORDER BY 1, 2`
-  )
+  return rows
 }

@@ -1,10 +1,13 @@
+/** Entry point `mortise/rotation`: rotating keys, and moving stored values to the new one. */
 export { type CensusRow, census } from './census'
-export { disableKey, enableKey } from './key-state'
-export {
-  type RewrapFailure,
-  type RewrapOptions,
-  type RewrapProgress,
-  type RewrapReport,
-  rewrap,
-} from './rewrap'
+export { disableKey, enableKey, type KeyStateOptions } from './key-state'
+export { rewrap } from './rewrap'
+export type {
+  RewrapCounts,
+  RewrapFailure,
+  RewrapOptions,
+  RewrapProgress,
+  RewrapReport,
+  RewrapTableReport,
+} from './rewrap-report'
 export { type RotateKekOptions, type RotateKekResult, rotateKek } from './rotate-kek'

@@ -1,0 +1,133 @@
+import { TAG_BYTES } from '../crypto/aead'
+import { HEAD_BYTES, KEY_BLOCK_BYTES, MAX_CIPHERTEXT_BYTES } from '../envelope/format'
+import { MortiseError } from '../errors'
+import type { Query } from '../key-store/store'
+import type { EncryptedTable } from '../schema'
+import { quote, tableLabel, tablePath } from './table-path'
+
+/**
+ * The statements of a rewrap over one table. Values of primary keys travel as text and are cast to
+ * the column's own type, so that any type works with any driver and finds its index.
+ */
+export interface RewrapStatements {
+  /**
+   * A page of rows that hold a value under another key: `k1`… the primary key, `h1`… the first 82
+   * bytes of each column, empty where the value cannot be an envelope by its first byte or length.
+   * Parameters: the target's key id as hex, the limit; with `after` the last primary key.
+   */
+  page(after: boolean): string
+  /**
+   * Replaces key blocks. Parameters: arrays of the primary key's columns, then for each encrypted
+   * column one of old heads and one of new key blocks, as hex, NULL where it stays. Answers with
+   * `written`, the number of values replaced.
+   */
+  readonly replace: string
+}
+
+const MIN_ENVELOPE_BYTES = HEAD_BYTES + 1 + TAG_BYTES
+const MAX_ENVELOPE_BYTES = HEAD_BYTES + MAX_CIPHERTEXT_BYTES + TAG_BYTES
+
+const COLUMN_TYPES = `SELECT a.attname::text AS name, format_type(a.atttypid, a.atttypmod) AS type
+  FROM pg_catalog.pg_attribute a
+  WHERE a.attrelid = to_regclass($1::text) AND a.attname::text = ANY ($2::text[])
+    AND a.attnum > 0 AND NOT a.attisdropped`
+
+/**
+ * Looks up the types of a table's primary key and writes the statements.
+ *
+ * @throws ERR_CONFIG where the table or a column of its primary key does not exist
+ */
+export async function rewrapStatements(
+  query: Query,
+  table: EncryptedTable,
+): Promise<RewrapStatements> {
+  const rows = await query(COLUMN_TYPES, [tablePath(table), table.primaryKey])
+  const types = new Map(rows.map(({ name, type }) => [name, String(type)]))
+  const keys = table.primaryKey.map((name) => {
+    const type = types.get(name)
+    if (type === undefined) throw missingColumn(table, name)
+    return { name: quote(name), type }
+  })
+  const columns = table.columns.map(({ column }) => quote(column))
+  const path = tablePath(table)
+  return {
+    page: (after) => pageStatement(path, keys, columns, after),
+    replace: replaceStatement(path, keys, columns),
+  }
+}
+
+interface KeyColumn {
+  readonly name: string
+  readonly type: string
+}
+
+/** `ORDER BY` and the row comparison use the column's collation alike, whatever it is. */
+function pageStatement(
+  path: string,
+  keys: readonly KeyColumn[],
+  columns: readonly string[],
+  after: boolean,
+): string {
+  const stale = columns.map((column) => `substring(${column} from 3 for 8) <> decode($1, 'hex')`)
+  const names = keys.map(({ name }) => name).join(', ')
+  const cursor = keys.map(({ type }, i) => `$${i + 3}::text::${type}`).join(', ')
+  return `SELECT ${[
+    ...keys.map(({ name }, i) => `${name}::text AS k${i + 1}`),
+    ...columns.map((column, i) => `${headOf(column)} AS h${i + 1}`),
+  ].join(', ')}
+    FROM ${path} WHERE (${stale.join(' OR ')})${after ? ` AND (${names}) > (${cursor})` : ''}
+    ORDER BY ${names} LIMIT $2::integer`
+}
+
+/** What does not begin as an envelope may be plaintext, and does not leave the database. */
+function headOf(column: string): string {
+  const mark = `substring(${column} from 1 for 1)`
+  return `substring(${column} from 1 for CASE
+    WHEN octet_length(${column}) BETWEEN ${MIN_ENVELOPE_BYTES} AND ${MAX_ENVELOPE_BYTES}
+      AND ${mark} >= decode('e0', 'hex') AND ${mark} < decode('f0', 'hex')
+    THEN ${HEAD_BYTES} ELSE 0 END)`
+}
+
+/**
+ * Rows are locked in the order of their key, and those that somebody else has locked are passed by:
+ * the application never waits in a deadlock for this statement. A value whose head is not the one
+ * that was read belongs to a later writer and stays. One statement is one transaction.
+ */
+function replaceStatement(
+  path: string,
+  keys: readonly KeyColumn[],
+  columns: readonly string[],
+): string {
+  const k = keys.map((_, i) => `k${i + 1}`)
+  const parameters = [...k, ...columns.flatMap((_, i) => [`o${i + 1}`, `n${i + 1}`])]
+  const sameRow = keys.map(({ name, type }, i) => `r.${name} = p.k${i + 1}::${type}`).join(' AND ')
+  const unchanged = columns.map(
+    (column, i) => `substring(r.${column} from 1 for ${HEAD_BYTES}) = decode(p.o${i + 1}, 'hex')`,
+  )
+  const assignments = columns.map(
+    (column, i) => `${column} = CASE WHEN ${unchanged[i]} THEN overlay(r.${column} placing
+      decode(p.n${i + 1}, 'hex') from 1 for ${KEY_BLOCK_BYTES}) ELSE r.${column} END`,
+  )
+  const written = columns.map(
+    (column, i) => `CASE WHEN substring(r.${column} from 1 for ${KEY_BLOCK_BYTES})
+      = decode(p.n${i + 1}, 'hex') THEN 1 ELSE 0 END`,
+  )
+  return `WITH page AS (
+      SELECT * FROM unnest(${parameters.map((_, i) => `$${i + 1}::text[]`).join(', ')})
+        AS p(${parameters.join(', ')})
+    ), locked AS (
+      SELECT p.* FROM page p JOIN ${path} r ON ${sameRow}
+      ORDER BY ${keys.map(({ name }) => `r.${name}`).join(', ')} FOR NO KEY UPDATE OF r SKIP LOCKED
+    ), changed AS (
+      UPDATE ${path} r SET ${assignments.join(', ')}
+      FROM locked p WHERE ${sameRow} AND (${unchanged.join(' OR ')})
+      RETURNING ${written.join(' + ')} AS written
+    ) SELECT coalesce(sum(written), 0)::text AS written FROM changed`
+}
+
+function missingColumn(table: EncryptedTable, column: string): MortiseError {
+  return new MortiseError(
+    'ERR_CONFIG',
+    `the database has no column ${column} in table ${tableLabel(table)}: run the migrations first`,
+  )
+}

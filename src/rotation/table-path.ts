@@ -1,0 +1,16 @@
+import type { EncryptedTable } from '../schema'
+
+/** A table's name for reports: `patient`, or `clinic.patient` where it has a schema. */
+export function tableLabel({ schema, name }: EncryptedTable): string {
+  return schema === null ? name : `${schema}.${name}`
+}
+
+/** A table's name in a statement. */
+export function tablePath({ schema, name }: EncryptedTable): string {
+  return schema === null ? quote(name) : `${quote(schema)}.${quote(name)}`
+}
+
+/** An identifier in a statement. */
+export function quote(name: string): string {
+  return `"${name.replaceAll('"', '""')}"`
+}

@@ -15,6 +15,8 @@ describe('code in the documents', () => {
   beforeAll(() => {
     rmSync(PROJECT, { recursive: true, force: true })
     installPackage(join(PROJECT, 'node_modules', 'mortise'))
+    // A project of its own: within the repository, 'mortise' would be the repository itself.
+    writeFileSync(join(PROJECT, 'package.json'), '{ "private": true }')
     for (const { name, code } of blocks) writeFileSync(join(PROJECT, `${name}.mts`), code)
     writeFileSync(join(PROJECT, 'tsconfig.json'), JSON.stringify(TSCONFIG))
   })

@@ -1,6 +1,6 @@
 import { MortiseError } from '../errors'
 import { columnSql } from './compile-predicate'
-import { type ColumnPlace, contradicts, type Evidence, matches } from './condition'
+import { type ColumnPlace, contradicts, type Evidence, isLossy, matches } from './condition'
 import { encryptedColumnsOf } from './encrypted-column'
 import { type ExpressionMap, internalsOf, type RawRow, type SelectInternals } from './internals'
 import { Opened } from './placeholder'
@@ -122,7 +122,8 @@ export function evidenceOf(
 function flagNames(condition: Plan['condition'], extras: ExtraColumns): Map<object, string> {
   const names = new Map<object, string>()
   const visit = (part: Plan['condition']): void => {
-    const name = extras.nameOf(flagSql(part))
+    // The superset of a lossy part may read like a plain part beside it, and is no answer.
+    const name = isLossy(part) ? undefined : extras.nameOf(flagSql(part))
     if (name) names.set(part, name)
     if ('parts' in part) part.parts.forEach(visit)
   }

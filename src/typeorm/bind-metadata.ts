@@ -1,7 +1,7 @@
 import type { EntityMetadata, ObjectLiteral, ValueTransformer } from 'typeorm'
 import { MortiseError } from '../errors'
 import { defineField } from '../field'
-import { checkColumn, checkUniqueFieldIds } from './check-columns'
+import { checkColumn, checkDeclaredOnce, checkGroups, checkUniqueFieldIds } from './check-columns'
 import { type ColumnMark, type ColumnRole, markOf, markTransformer } from './declaration'
 import {
   type EncryptedColumn,
@@ -25,10 +25,12 @@ export function bindMetadata(
 ): EncryptedColumn[] {
   const all = metadatas.flatMap((metadata) => bindEntity(metadata, domain))
   checkUniqueFieldIds(all)
+  checkGroups(all)
   return all
 }
 
 function bindEntity(metadata: EntityMetadata, domain: string): readonly EncryptedColumn[] {
+  checkDeclaredOnce(metadata)
   const columns = metadata.columns.flatMap((main) => {
     const mark = markOf(main.transformer)
     return mark?.role === 'main' ? [bindColumn(metadata, main, mark, domain)] : []

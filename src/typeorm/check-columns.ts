@@ -1,5 +1,6 @@
-import type { EntityMetadata } from 'typeorm'
+import { type EntityMetadata, getMetadataArgsStorage } from 'typeorm'
 import { MortiseError } from '../errors'
+import { markOf } from './declaration'
 import type { EncryptedColumn } from './encrypted-column'
 import type { ColumnMetadata } from './internals'
 
@@ -29,6 +30,31 @@ export function checkColumn(metadata: EntityMetadata, column: ColumnMetadata, na
   }
   const role = roleOf(column) ?? referencingRelation(metadata, column)
   if (role) throw invalid(name, role)
+}
+
+/**
+ * Refuses a second column decorator on an encrypted property or index column. TypeORM keeps one of
+ * the two without a word: the other decorator would be ignored, or the value stored in clear.
+ *
+ * @throws ERR_FIELD_INVALID naming the property
+ */
+export function checkDeclaredOnce(metadata: EntityMetadata): void {
+  const owners = [metadata.inheritanceTree, ...metadata.allEmbeddeds.map(({ type }) => [type])]
+  for (const targets of owners) {
+    const declared = getMetadataArgsStorage().columns.filter(({ target }) =>
+      (targets as unknown[]).includes(target),
+    )
+    const marked = new Set(declared.filter(hasMark).map(({ propertyName }) => propertyName))
+    const other = declared.find((one) => !hasMark(one) && marked.has(one.propertyName))
+    if (other) {
+      const name = `${metadata.targetName}.${other.propertyName}`
+      throw invalid(name, 'declared by another column decorator as well; remove or rename one')
+    }
+  }
+}
+
+function hasMark({ options }: { options: { transformer?: unknown } }): boolean {
+  return markOf(options.transformer) !== undefined
 }
 
 /** What TypeORM does with a column in SQL, as the end of "cannot be encrypted: it is …". */
@@ -81,6 +107,28 @@ export function checkUniqueFieldIds(columns: readonly EncryptedColumn[]): void {
     }
     if (JSON.stringify(describe(other)) !== JSON.stringify(describe(column))) {
       throw invalid(field.name, `declared differently in ${other.field.name}; declare it once`)
+    }
+  }
+}
+
+/**
+ * Tokens of one group are compared with each other, so that a group has one type. Normaliser and bits
+ * are compared by the key store.
+ *
+ * @throws ERR_FIELD_INVALID naming both fields
+ */
+export function checkGroups(columns: readonly EncryptedColumn[]): void {
+  const byGroup = new Map<string, EncryptedColumn>()
+  for (const column of columns) {
+    const group = column.field.exact?.group
+    if (!group) continue
+    const other = byGroup.get(group)
+    byGroup.set(group, other ?? column)
+    if (other && other.field.type !== column.field.type) {
+      throw invalid(
+        column.field.name,
+        `of another type than ${other.field.name}, which shares its group '${group}'`,
+      )
     }
   }
 }

@@ -4,6 +4,9 @@ import type { Alias } from './internals'
 
 /** `detail` of a unique violation: `Key (email_hmac)=(\x01…) already exists.` */
 const KEY_DETAIL = /^Key \((.*?)\)=\(.*\)(.*)$/s
+/** `detail` of a NOT NULL or CHECK violation: `Failing row contains (1, \xe1…, 40000).` */
+const ROW_DETAIL = /^Failing row contains /
+const ROW_HIDDEN = 'The failing row is not shown: it holds encrypted values'
 
 /**
  * Cuts tokens and buckets out of a database error and names the property instead. The error keeps its
@@ -23,6 +26,10 @@ export function redactQueryError(error: unknown, alias: Alias | undefined): unkn
 }
 
 function redactDetail(error: Record<string, unknown>, metadata: EntityMetadata): void {
+  if (ROW_DETAIL.test(String(error.detail)) && error.table === metadata.tableName) {
+    if (encryptedColumnsOf(metadata).length > 0) error.detail = ROW_HIDDEN
+    return
+  }
   const match = typeof error.detail === 'string' ? KEY_DETAIL.exec(error.detail) : null
   if (!match) return
   const columns = (match[1] as string).split(', ').map((name) => name.replaceAll('"', ''))

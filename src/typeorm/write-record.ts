@@ -23,7 +23,7 @@ export function checkValueSet(metadata: EntityMetadata, values: ObjectLiteral): 
       throw refusal(field.name, 'SQL expressions cannot be encrypted; load the row and save it')
     }
     for (const hidden of [hmac, lofi]) {
-      if (hidden && Object.hasOwn(values, hidden.propertyName)) {
+      if (hidden && holdsPath(values, hidden.propertyPath)) {
         throw refusal(field.name, `${hidden.propertyName} is maintained by mortise; leave it out`)
       }
     }
@@ -32,4 +32,15 @@ export function checkValueSet(metadata: EntityMetadata, values: ObjectLiteral): 
 
 function refusal(field: string, problem: string): MortiseError {
   return new MortiseError('ERR_QUERY_UNSUPPORTED', `${field}: ${problem}`, { field })
+}
+
+/** The hidden column's own accessor follows the main property: the caller's object is asked. */
+function holdsPath(values: ObjectLiteral, path: string): boolean {
+  let current: unknown = values
+  for (const name of path.split('.')) {
+    if (typeof current !== 'object' || current === null || !Object.hasOwn(current, name))
+      return false
+    current = (current as ObjectLiteral)[name]
+  }
+  return true
 }

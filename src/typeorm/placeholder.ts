@@ -1,3 +1,4 @@
+import type { Bucket } from '../blind-index/bucketing'
 import { hmacSha256 } from '../crypto/hash'
 import { randomBytes } from '../crypto/random'
 import type { SecretKey } from '../crypto/secret-key'
@@ -5,8 +6,8 @@ import { KEY_BYTES, secretKey } from '../crypto/secret-key'
 import { MortiseError } from '../errors'
 import type { Field } from '../field'
 
-/** What stands in the parameter list until the statement is sent: an envelope or a token. */
-export type PlaceholderUse = 'seal' | 'token'
+/** What a placeholder becomes: an envelope or a token, made by the statement's hook, or a bucket. */
+export type PlaceholderUse = 'seal' | 'token' | 'bucket'
 
 /** The statement's row that a value is written to; all values of one record share a DEK. */
 export type WriteRecord = object
@@ -79,9 +80,14 @@ export class Placeholder {
   }
 
   #encode(): Buffer {
-    return this.use === 'seal'
-      ? this.field.encode(this.#value)
-      : this.field.encodeForToken(this.#value)
+    return this.use === 'token'
+      ? this.field.encodeForToken(this.#value)
+      : this.field.encode(this.#value)
+  }
+
+  /** The value of the `_lofi` column, which needs no key. */
+  bucket(): Bucket {
+    return this.field.bucketOf(this.#value)
   }
 
   /** A keyed digest: equal for equal values within this process, and nothing else. */

@@ -8,7 +8,8 @@ import { Placeholder, type WriteRecord } from './placeholder'
  * conditions and are left to those who made them.
  */
 export function bindParameter(value: unknown, record: WriteRecord | undefined): unknown {
-  return record && value instanceof Placeholder ? value.bind(record) : value
+  if (!record || !(value instanceof Placeholder)) return value
+  return value.use === 'bucket' ? value.bucket() : value.bind(record)
 }
 
 /**

@@ -1,0 +1,174 @@
+import 'reflect-metadata'
+import { ChildEntity, Column, Entity, LessThan, PrimaryColumn, TableInheritance } from 'typeorm'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { Encrypted } from '../../src/typeorm'
+import { createDatabase } from '../database'
+import { Person, Pet, type Setup, setUp } from './people'
+
+class Address {
+  @Encrypted({ type: 'string', exact: true, nullable: true }) street!: string | null
+  @Column('text', { nullable: true }) zip!: string | null
+}
+
+@Entity()
+class Every {
+  @PrimaryColumn('int') id!: number
+  @Encrypted('bytes', { nullable: true, exact: true }) bytes!: Uint8Array | null
+  @Encrypted('bigint', { nullable: true, range: { step: 1000n } }) big!: bigint | null
+  @Encrypted('boolean', { nullable: true }) flag!: boolean | null
+  @Encrypted('timestamp', { nullable: true, range: { truncate: 'month' } }) at!: Date | null
+  @Encrypted('json', { nullable: true }) json!: unknown
+  @Encrypted('number', { nullable: true }) zero!: number | null
+  @Column(() => Address) address!: Address
+}
+
+@Entity()
+@TableInheritance({ column: { type: 'text', name: 'kind' } })
+class Animal {
+  @PrimaryColumn('int') id!: number
+  @Encrypted({ type: 'string', exact: true }) name!: string
+}
+
+@ChildEntity()
+class Dog extends Animal {
+  @Encrypted({ type: 'string', nullable: true }) trick!: string | null
+}
+
+let setup: Setup
+let database: Awaited<ReturnType<typeof createDatabase>>
+
+beforeAll(async () => {
+  database = await createDatabase()
+  setup = await setUp(database.url, [Person, Pet, Every, Animal, Dog], {
+    logging: false,
+    logger: 'debug',
+  })
+})
+
+afterAll(async () => {
+  await setup?.dataSource.destroy()
+  await database?.drop()
+})
+
+const person = (id: number, more: object = {}) => ({
+  ...{ id, ward: 'A', email: `p${id}@x.org`, income: 5, birthDate: '1990-05-05' },
+  ...{ surname: 'Same', chart: { allergies: ['same'] } },
+  ...more,
+})
+const repository = () => setup.dataSource.getRepository(Person)
+const rowOf = async (id: number) =>
+  (await setup.dataSource.query('SELECT * FROM person WHERE id = $1', [id]))[0]
+
+/** The wrapped DEKs of each row, by row. */
+async function wrapsByRow(): Promise<Set<string>[]> {
+  const rows: Record<string, unknown>[] = await setup.dataSource.query('SELECT * FROM person')
+  return rows.map((row) => {
+    const sealed = Object.values(row).filter(
+      (cell) => Buffer.isBuffer(cell) && cell.length > 80,
+    ) as Buffer[]
+    return new Set(sealed.map((cell) => cell.toString('hex', 10, 50)))
+  })
+}
+
+async function expectOneDekPerRow(count: number): Promise<void> {
+  const wraps = await wrapsByRow()
+  expect(wraps.map((row) => row.size)).toEqual(Array(count).fill(1))
+  expect(new Set(wraps.flatMap((row) => [...row])).size).toBe(count)
+}
+
+describe('inserts', () => {
+  it('draw one DEK for each row, whichever way they come', async () => {
+    await repository().save(
+      [person(1), person(2), person(3)].map((one) => repository().create(one)),
+    )
+    await repository().insert([person(4), person(5, { income: null })])
+    await setup.dataSource
+      .createQueryBuilder()
+      .insert()
+      .into(Person)
+      .values([person(6), person(7)])
+      .execute()
+    await expectOneDekPerRow(7)
+    await repository().createQueryBuilder().delete().execute()
+  })
+
+  it('keep the same object inserted twice apart', async () => {
+    const values = { bytes: Buffer.from('x'), address: {} } as never
+    const rows = setup.dataSource.createQueryBuilder().insert().into(Every)
+    const one = Object.assign({}, values, { id: 91 })
+    await expect(rows.values([one, one]).execute()).rejects.toMatchObject({ code: '23505' })
+  })
+})
+
+describe('updates', () => {
+  it('seal what changed and move its index columns along', async () => {
+    await repository().insert(person(10))
+    const before = await rowOf(10)
+    const found = await repository().findOneByOrFail({ id: 10 })
+    await repository().save(Object.assign(found, { email: 'new@x.org', income: null }))
+    const after = await rowOf(10)
+    expect(after.email_hmac).not.toEqual(before.email_hmac)
+    expect([after.income, after.income_lofi]).toEqual([null, null])
+    expect(after.surname).toEqual(before.surname)
+    await repository().update({ email: 'NEW@x.org' }, { income: 77 })
+    expect((await repository().findOneByOrFail({ id: 10 })).income).toBe(77)
+    await repository().update(10, { surname: null })
+    const { surname, surname_hmac, surname_lofi } = await rowOf(10)
+    expect([surname, surname_hmac, surname_lofi]).toEqual([null, null, null])
+  })
+
+  it('do not wipe an index by a second save', async () => {
+    const saved = await repository().save(repository().create(person(11)))
+    await repository().save(Object.assign(saved, { ward: 'B' }))
+    await repository().save(Object.assign(saved, { ward: 'C' }))
+    expect(Object.keys(saved)).not.toContain('email_hmac')
+    expect(await repository().countBy({ email: 'p11@x.org', income: LessThan(6) })).toBe(1)
+  })
+
+  it('refuse SQL text, index columns written by hand, and conditions that must be refined', async () => {
+    const code = 'ERR_QUERY_UNSUPPORTED'
+    const unsupported = { code, message: expect.stringContaining('Person.') }
+    const by = { income: LessThan(1) }
+    const sql = { email: () => "'x'" } as never
+    await expect(repository().update(11, sql)).rejects.toMatchObject(unsupported)
+    await expect(repository().update(11, { email_hmac: 'x' } as never)).rejects.toMatchObject({
+      code,
+    })
+    await expect(repository().update(by, { ward: 'Z' })).rejects.toMatchObject(unsupported)
+    await expect(repository().delete(by)).rejects.toMatchObject(unsupported)
+    await expect(repository().increment({ id: 11 }, 'income', 1)).rejects.toMatchObject(unsupported)
+  })
+
+  it('delete by a token, and upsert on one', async () => {
+    await repository().upsert(person(12, { email: 'P11@X.org', income: 1 }), ['email'])
+    expect(await repository().countBy({ email: 'p11@x.org', income: LessThan(2) })).toBe(1)
+    expect((await repository().delete({ email: 'p11@x.org' })).affected).toBe(1)
+    expect(await repository().existsBy({ email: 'p11@x.org' })).toBe(false)
+  })
+})
+
+describe('values', () => {
+  it('come out as they went in, also embedded', async () => {
+    const every = setup.dataSource.getRepository(Every)
+    const value = {
+      ...{ id: 1, bytes: Uint8Array.of(0, 255), big: -(2n ** 70n), flag: false },
+      ...{ at: new Date(-1), json: { a: [null, { b: '' }] }, zero: -0 },
+      address: { street: '', zip: 'z' },
+    }
+    await every.save(every.create(value as never))
+    await every.save(await every.findOneByOrFail({ id: 1 }))
+    const found = await every.findOneByOrFail({ address: { street: '' } })
+    expect(Uint8Array.from(found.bytes as Uint8Array)).toEqual(value.bytes)
+    expect({ ...found, bytes: value.bytes, address: { ...found.address } }).toEqual(value)
+    expect(await every.countBy({ big: LessThan(0n), at: LessThan(new Date(0)) })).toBe(1)
+    expect(await every.countBy({ bytes: Uint8Array.of(0, 255) })).toBe(1)
+  })
+
+  it('are sealed in every class of one table', async () => {
+    await setup.dataSource.getRepository(Dog).save({ id: 1, name: 'Rex', trick: 'sit' })
+    await setup.dataSource.getRepository(Animal).save({ id: 2, name: 'Tom' })
+    const dog = await setup.dataSource.getRepository(Animal).findOneByOrFail({ name: 'Rex' })
+    expect(dog).toMatchObject({ trick: 'sit' })
+    expect(dog).toBeInstanceOf(Dog)
+  })
+})

@@ -46,6 +46,7 @@ export async function setUp(
   url: string,
   entities: DataSourceOptions['entities'],
   options: Record<string, unknown> = {},
+  encryption: { maxRefine?: number } = {},
 ): Promise<Setup> {
   const log: string[] = []
   const write = (query: string, parameters?: unknown[]) => {
@@ -75,6 +76,6 @@ export async function setUp(
   const keyring = createKeyring({
     providers: [inAppKeyProvider({ name: 'test', secret: generateRootKey() })],
   })
-  await withEncryption(dataSource, { keyring }).initialize()
+  await withEncryption(dataSource, { keyring, ...encryption }).initialize()
   return { dataSource, keyring, log }
 }

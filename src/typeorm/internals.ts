@@ -55,6 +55,8 @@ export interface Alias {
   readonly name: string
   readonly hasMetadata: boolean
   readonly metadata: EntityMetadata
+  /** SQL of a subquery in FROM or JOIN. */
+  readonly subQuery?: string
 }
 
 export interface JoinAttribute {

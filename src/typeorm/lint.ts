@@ -1,5 +1,5 @@
 import { type EncryptedColumn, encryptedColumnsOf } from './encrypted-column'
-import { type Alias, internalsOf } from './internals'
+import { type Alias, dataSourceOf, internalsOf } from './internals'
 import { refuseQuery } from './predicate'
 
 /** The one comparison of ciphertext that means what it says. */
@@ -17,8 +17,7 @@ const STRING_LITERAL = /'(?:[^']|'')*'/g
 export function checkFragment(builder: object, sql: string): void {
   const text = sql.replace(STRING_LITERAL, "''")
   for (const alias of internalsOf(builder).expressionMap.aliases) {
-    if (!alias.hasMetadata) continue
-    for (const column of encryptedColumnsOf(alias.metadata)) {
+    for (const column of columnsBehind(builder, alias)) {
       if (refersTo(text, alias, column)) {
         throw refuseQuery(
           column.field,
@@ -29,13 +28,20 @@ export function checkFragment(builder: object, sql: string): void {
   }
 }
 
+/** A subquery may pass on any encrypted column of the DataSource, under its own or a raw name. */
+function columnsBehind(builder: object, alias: Alias): readonly EncryptedColumn[] {
+  if (alias.hasMetadata) return encryptedColumnsOf(alias.metadata)
+  return alias.subQuery ? dataSourceOf(builder).entityMetadatas.flatMap(encryptedColumnsOf) : []
+}
+
+/** By property or column name, qualified or not, and by the raw name `alias_column` of a selection. */
 function refersTo(text: string, alias: Alias, { main }: EncryptedColumn): boolean {
-  const names = [...new Set([main.propertyPath, main.databaseName])].map(escapeRegExp).join('|')
   const owner = escapeRegExp(alias.name)
-  const reference = new RegExp(
-    `(?:(?<![\\w."])"?${owner}"?\\.|(?<![\\w.":$]))"?(?:${names})(?![\\w])`,
-    'gi',
-  )
+  const names = [...new Set([main.propertyPath, main.databaseName])].map(escapeRegExp).join('|')
+  const raw = alias.hasMetadata ? '' : '(?:\\w+_)?'
+  const qualified = `(?<![\\w."])"?${owner}"?\\."?${raw}`
+  const bare = alias.hasMetadata ? `(?<![\\w.":$])"?(?:${owner}_)?` : `(?<![\\w.":$])"?(?:\\w+_)`
+  const reference = new RegExp(`(?:${qualified}|${bare})(?:${names})(?![\\w])`, 'gi')
   for (const match of text.matchAll(reference)) {
     if (!NULL_TEST.test(text.slice(match.index + match[0].length))) return true
   }

@@ -28,10 +28,12 @@ export interface Plan {
   readonly sorted: boolean
 }
 
-/** Whether any entity of the query has encrypted properties. */
+/** Whether the query may meet encrypted properties: in its entities, or through a subquery. */
 export function readsEncrypted(builder: object): boolean {
-  return internalsOf(builder).expressionMap.aliases.some(
-    (alias) => alias.hasMetadata && encryptedColumnsOf(alias.metadata).length > 0,
+  return internalsOf(builder).expressionMap.aliases.some((alias) =>
+    alias.hasMetadata
+      ? encryptedColumnsOf(alias.metadata).length > 0
+      : alias.subQuery !== undefined,
   )
 }
 
@@ -110,7 +112,7 @@ function orderKey(builder: object, name: string, value: OrderValue): OrderKey {
   const target = { alias: aliasName, builder: internals }
   const encrypted = encryptedColumnOf(column)
   if (!encrypted) {
-    if (!column) checkFragment(builder, name)
+    if (!column) checkFragment(builder, selectionOf(internals.expressionMap, name))
     const sql = column && !column.isVirtualProperty ? columnSql(target, column) : name
     return { ...sorting, sql, place: undefined }
   }
@@ -122,6 +124,11 @@ function orderKey(builder: object, name: string, value: OrderValue): OrderKey {
   }
   const place = { alias: aliasName, column: encrypted }
   return { ...sorting, sql: columnSql(target, encrypted.lofi), place }
+}
+
+/** What a name in ORDER BY or GROUP BY stands for, where it is the name of a selection. */
+function selectionOf(map: ExpressionMap, name: string): string {
+  return map.selects.find(({ aliasName }) => aliasName === name)?.selection ?? name
 }
 
 /** Aliases that several joined rows of one main row may come from. */
@@ -139,7 +146,7 @@ function checkFragments(builder: object, map: ExpressionMap): void {
   const fragments = [
     ...map.joinAttributes.map(({ condition }) => condition ?? ''),
     ...map.havings.map(({ condition }) => condition),
-    ...map.groupBys,
+    ...map.groupBys.map((name) => selectionOf(map, name)),
     ...map.selectDistinctOn,
     ...map.selects.map(({ selection }) => selection).filter((text) => !/^[\w.]+$/.test(text)),
   ]

@@ -55,6 +55,16 @@ const refused: Record<string, () => Promise<unknown>> = {
       .where({ income: MoreThan(3) })
       .stream(),
   'an order by text': () => builder().orderBy('income').getMany(),
+  'an order by a selected name': () =>
+    builder().select('p.id', 'id').addSelect('p.income', 'inc').orderBy('inc').getRawMany(),
+  'an order by a raw name': () => builder().orderBy('p_income').getMany(),
+  'a column of a subquery': () =>
+    setup.dataSource
+      .createQueryBuilder()
+      .select('s.p_id', 'id')
+      .from((q) => q.select('p').from(Person, 'p'), 's')
+      .where('s.p_email = :e', { e: 'x' })
+      .getRawMany(),
   'null in an object condition': () => builder().where({ email: null }).getMany(),
 }
 

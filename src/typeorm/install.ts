@@ -6,6 +6,7 @@ import { describeSchema } from './describe-schema'
 import type { EncryptedColumn } from './encrypted-column'
 import { typeormKeyStore } from './key-store'
 import { keyStoreMetadatas } from './key-store-tables'
+import { canConnect } from './own-connection'
 import { Placeholder } from './placeholder'
 import { createPreparation } from './prepare'
 import { redactLogger, redactNotFound } from './redact-errors'
@@ -54,13 +55,14 @@ export function withEncryption(dataSource: DataSource, options: EncryptionOption
   const keys = keyAccess(options.keyring)
   let columns: readonly EncryptedColumn[] = []
   let tables: readonly EntityMetadata[] = []
-  const preparation = createPreparation(keys, () => columns)
+  let keptHere = false
+  const survivesRollback = () => !keptHere || canConnect(dataSource)
+  const preparation = createPreparation(keys, () => columns, survivesRollback)
   const runtime: Runtime = {
     keys,
     maxRefine: options.maxRefine ?? DEFAULT_MAX_REFINE,
     prepare: preparation.prepare,
   }
-  let keptHere = false
   keys.attachStore(dataSource, () => {
     keptHere = true
     return typeormKeyStore(dataSource)

@@ -16,17 +16,21 @@ export interface Preparation {
  *
  * Statements that come meanwhile wait for the first one; each makes an attempt of its own where that
  * failed, because the first one's transaction may have been the reason.
+ *
+ * @param survivesRollback - whether the key store's writes are outside of the statement's transaction;
+ *   where they are not, what was done inside one is done again
  */
 export function createPreparation(
   keys: KeyAccess,
   columns: () => readonly EncryptedColumn[],
+  survivesRollback: () => boolean,
 ): Preparation {
   let done = false
   let running: Promise<void> | undefined
   async function attempt(session: Session): Promise<void> {
     await keys.ready(session)
     await declareFields(keys, columns(), session)
-    done = !session.inTransaction
+    done = !session.inTransaction || survivesRollback()
   }
   return {
     async prepare(session) {

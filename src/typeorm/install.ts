@@ -30,7 +30,7 @@ export interface EncryptionOptions {
 
 const DEFAULT_MAX_REFINE = 20_000
 /** What may be missing at the start of an application that is about to migrate its database. */
-const MAY_COME_LATER: readonly string[] = ['ERR_KEY_STORE', 'ERR_KEY_PROVIDER']
+const MAY_COME_LATER: readonly string[] = ['ERR_KEY_STORE', 'ERR_KEY_PROVIDER', 'ERR_FIELD_INVALID']
 const installed = new WeakSet<DataSource>()
 
 /** The undocumented members that are overridden, on this instance only. */

@@ -2,7 +2,7 @@ import { isMortiseError, MortiseError } from '../errors'
 import type { Session } from '../key-store/store'
 import type { KeyAccess } from '../keys/access'
 import type { EncryptedColumn } from './encrypted-column'
-import { holdsValues, storedColumns } from './stored-columns'
+import { holdsValues, type StoredColumn, storedColumns } from './stored-columns'
 
 /** What must be true before the first value is sealed or opened. */
 export interface Preparation {
@@ -28,8 +28,9 @@ export function createPreparation(
   let done = false
   let running: Promise<void> | undefined
   async function attempt(session: Session): Promise<void> {
+    const stored = await checkStored(columns(), session)
     await keys.ready(session)
-    await declareFields(keys, columns(), session)
+    await declareFields(keys, stored, session)
     done = !session.inTransaction || survivesRollback()
   }
   return {
@@ -47,21 +48,31 @@ export function createPreparation(
   }
 }
 
-async function declareFields(
-  keys: KeyAccess,
+/** Before any key is asked for: a column that holds plaintext is refused with and without keys. */
+async function checkStored(
   columns: readonly EncryptedColumn[],
   session: Session,
-): Promise<void> {
-  const fields = [...new Map(columns.map((column) => [column.field.fieldId, column])).values()]
-  const known = new Set(await keys.knownFieldIds(session))
-  const stored = await storedColumns(fields, session.query)
+): Promise<readonly StoredColumn[]> {
+  const fields = new Map(columns.map((column) => [column.field.fieldId, column]))
+  const stored = await storedColumns([...fields.values()], session.query)
   for (const { column, type } of stored) {
-    if (type !== null && type !== 'bytea') throw wrongType(column, type)
+    if (type === null || type === 'bytea') continue
+    throw wrongType(column, type, await holdsValues(column, session.query))
+  }
+  return stored
+}
+
+async function declareFields(
+  keys: KeyAccess,
+  stored: readonly StoredColumn[],
+  session: Session,
+): Promise<void> {
+  const known = new Set(await keys.knownFieldIds(session))
+  for (const { column, type } of stored) {
     if (type === null || known.has(column.field.fieldId)) continue
     if (await holdsValues(column, session.query)) throw renamed(column)
   }
-  const present = new Set(stored.filter(({ type }) => type !== null).map(({ column }) => column))
-  for (const column of fields) await declare(keys, column, present.has(column), session)
+  for (const { column, type } of stored) await declare(keys, column, type !== null, session)
 }
 
 /** A changed index is an error, unless there is no value yet that it could miss. */
@@ -81,11 +92,14 @@ async function declare(
   }
 }
 
-function wrongType({ field, main }: EncryptedColumn, type: string): MortiseError {
+/** Without values it is a migration that has yet to run; with values, plaintext. */
+function wrongType({ field, main }: EncryptedColumn, type: string, filled: boolean): MortiseError {
   return new MortiseError(
-    'ERR_FIELD_INVALID',
+    filled ? 'ERR_WOULD_DROP_PLAINTEXT' : 'ERR_FIELD_INVALID',
     `${field.name}: column ${main.databaseName} is ${type} in the database and must be bytea; ` +
-      'keep the existing values in a column of another name and copy them with save()',
+      (filled
+        ? 'it holds values: give the property a column of another name and copy them with save()'
+        : 'run the migration that changes it'),
     { field: field.name },
   )
 }

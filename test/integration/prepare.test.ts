@@ -1,3 +1,4 @@
+import { DataSource } from 'typeorm'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { createDatabase } from '../database'
 import { Person, Pet, type Setup, setUp } from './people'
@@ -25,4 +26,23 @@ it('declares fields once, also where every statement is in a transaction', async
   log.length = 0
   await people.save(person(2))
   expect(log.filter((line) => line.includes('mortise_'))).toEqual([])
+})
+
+it('refuses to start over plaintext, and lets a migration change an empty column', async () => {
+  const other = await createDatabase()
+  const columns =
+    'id int PRIMARY KEY, "ownerId" int, name text, name_hmac bytea, weight bytea, weight_lofi float8'
+  const client = new DataSource({ type: 'postgres', url: other.url })
+  await client.initialize()
+  await client.query(`CREATE TABLE pet (${columns})`)
+  const start = () => setUp(other.url, [Person, Pet], { synchronize: false })
+  const pending = await start()
+  await pending.dataSource.destroy()
+  await client.query("INSERT INTO pet (id, name) VALUES (1, 'Rex')")
+  expect(await start().catch((error) => error)).toMatchObject({
+    code: 'ERR_WOULD_DROP_PLAINTEXT',
+    field: 'Pet.name',
+  })
+  await client.destroy()
+  await other.drop()
 })

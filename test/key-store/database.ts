@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { Pool, type PoolConfig } from 'pg'
 import { afterAll, beforeAll } from 'vitest'
-import { startPostgres } from './local-postgres'
+import { createDatabase } from '../database'
 
 /** A real PostgreSQL for the tests of one file. */
 export interface TestDatabase {
@@ -14,18 +14,20 @@ export interface TestDatabase {
   createSchema(name?: string): Promise<string>
 }
 
-/** Starts the database before the tests of the calling file and stops it after them. */
+/**
+ * Makes a database before the tests of the calling file. It goes with the server of the run: a forced
+ * drop would meet sockets of the pool that are still closing.
+ */
 export function useDatabase(): TestDatabase {
-  let server: Awaited<ReturnType<typeof startPostgres>>
+  let server: Awaited<ReturnType<typeof createDatabase>>
   let pool: Pool
   const open = (config: PoolConfig): Pool => new Pool({ connectionString: server.url, ...config })
   beforeAll(async () => {
-    server = await startPostgres()
+    server = await createDatabase()
     pool = open({ max: 10 })
   })
   afterAll(async () => {
     await pool?.end()
-    await server?.stop()
   })
   return {
     get pool() {

@@ -1,6 +1,6 @@
 import { type EntityMetadata, InstanceChecker } from 'typeorm'
 import { compileCondition } from './compile-predicate'
-import { type Condition, isLossy, join, supersetSql } from './condition'
+import { type Condition, join, lossyPlaces, supersetSql } from './condition'
 import { encryptedColumnOf, encryptedColumnsOf } from './encrypted-column'
 import { internalsOf, type WhereCondition } from './internals'
 import { checkFragment } from './lint'
@@ -48,12 +48,10 @@ export function rewriteExactCondition(
     if (typeof rendered === 'string') checkFragment(builder, rendered)
     return rendered
   }
-  if (isLossy(condition)) {
-    const { metadata } = internalsOf(builder).expressionMap.mainAlias as {
-      metadata: EntityMetadata
-    }
+  const [lossy] = lossyPlaces(condition)
+  if (lossy) {
     throw refuseQuery(
-      (encryptedColumnsOf(metadata)[0] as { field: Parameters<typeof refuseQuery>[0] }).field,
+      lossy.column.field,
       'this statement would act on rows that it has not opened; find them first and use their ids',
     )
   }

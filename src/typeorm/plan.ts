@@ -1,5 +1,5 @@
 import { columnSql } from './compile-predicate'
-import { ALWAYS, type ColumnPlace, type Condition, isLossy, join } from './condition'
+import { ALWAYS, type ColumnPlace, type Condition, isLossy, join, lossyPlaces } from './condition'
 import { encryptedColumnOf, encryptedColumnsOf } from './encrypted-column'
 import { type ExpressionMap, internalsOf, type OrderValue, type WhereCondition } from './internals'
 import { checkFragment } from './lint'
@@ -85,18 +85,14 @@ function operatorCondition(
   const nested = rendered.condition ? conditionOf(builder, rendered.condition) : ALWAYS
   if (rendered.operator === 'brackets') return nested
   const sql = internalsOf(builder).createWhereConditionExpression(rendered)
-  if (isLossy(nested)) {
+  const [lossy] = lossyPlaces(nested)
+  if (lossy) {
     throw refuseQuery(
-      firstLossy(nested).column.field,
+      lossy.column.field,
       'NotBrackets around it is not supported; put Not() on the property',
     )
   }
   return { kind: 'plain', sql }
-}
-
-function firstLossy(condition: Condition): ColumnPlace {
-  if (!('parts' in condition)) return condition as ColumnPlace & Condition
-  return firstLossy(condition.parts.find(isLossy) as Condition)
 }
 
 function orderKey(builder: object, name: string, value: OrderValue): OrderKey {
@@ -171,6 +167,6 @@ function checkShape(map: ExpressionMap, plan: Plan): void {
 
 /** A property to name when the query as a whole is refused. */
 export function planField({ condition, order, lossy }: Plan): ColumnPlace['column']['field'] {
-  const place = lossy ? firstLossy(condition) : order.find((key) => key.place)?.place
+  const place = lossy ? lossyPlaces(condition)[0] : order.find((key) => key.place)?.place
   return (place as ColumnPlace).column.field
 }

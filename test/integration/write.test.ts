@@ -135,7 +135,7 @@ describe('updates', () => {
       code,
     })
     await expect(repository().update(by, { ward: 'Z' })).rejects.toMatchObject(unsupported)
-    await expect(repository().delete(by)).rejects.toMatchObject(unsupported)
+    await expect(repository().delete(by)).rejects.toMatchObject({ code, field: 'Person.income' })
     await expect(repository().increment({ id: 11 }, 'income', 1)).rejects.toMatchObject(unsupported)
   })
 

@@ -46,14 +46,27 @@ export type MortiseErrorCode =
   | 'ERR_KEY_STATE'
   /** A stored wrap or check value does not match the key's identity: tampering or a wrong root key. */
   | 'ERR_KEY_INTEGRITY'
-  /** The provider (KMS, HSM, …) could not be reached or refused. See `retryable`. */
+  /** The provider (KMS, HSM, …) could not be reached or refused. See `failure` and `retryable`. */
   | 'ERR_KEY_PROVIDER'
   /** The key store could not be read or written (missing tables, permissions, I/O). */
   | 'ERR_KEY_STORE'
   /** The key store shows an older state than this process has already seen. */
   | 'ERR_KEY_STORE_ROLLBACK'
+  /** The key of the data subject was destroyed on purpose: its values are gone for good. */
+  | 'ERR_SUBJECT_SHREDDED'
   /** The keyring has been closed. */
   | 'ERR_CLOSED'
+
+/**
+ * Why a provider did not give a key: it decides what the keyring does next.
+ *
+ * - `transient`: throttled, timed out, not reachable, an internal error; retried
+ * - `session`: a session was lost and could not be made again; retried as `transient` is
+ * - `state`: the key is disabled, pending deletion, gone, or of another kind; never retried
+ * - `access`: the caller is not allowed, or its credentials or PIN are wrong; never retried
+ * - `integrity`: the wrap is not what this provider made for this key; never retried, an alarm
+ */
+export type ProviderFailure = 'transient' | 'session' | 'state' | 'access' | 'integrity'
 
 /** What an error carries besides its message; never plaintext, ciphertext or key bytes. */
 export interface MortiseErrorDetails {
@@ -61,6 +74,8 @@ export interface MortiseErrorDetails {
   field?: string | undefined
   /** Whether the same call may succeed later without any change. */
   retryable?: boolean | undefined
+  /** Of errors that a provider caused. */
+  failure?: ProviderFailure | undefined
   /** The underlying error. Never set for decryption failures. */
   cause?: unknown
 }
@@ -74,12 +89,14 @@ export class MortiseError extends Error {
   readonly code: MortiseErrorCode
   readonly field?: string
   readonly retryable: boolean
+  readonly failure?: ProviderFailure
 
   constructor(code: MortiseErrorCode, message: string, details: MortiseErrorDetails = {}) {
     super(message, details.cause === undefined ? undefined : { cause: details.cause })
     this.code = code
     this.retryable = details.retryable ?? false
     if (details.field !== undefined) this.field = details.field
+    if (details.failure !== undefined) this.failure = details.failure
   }
 }
 

@@ -127,6 +127,7 @@ function doesNotOpen(uri: string, context: KeyContext): MortiseError {
   return new MortiseError(
     'ERR_KEY_INTEGRITY',
     `key ${context.id} (domain ${context.domain}, ${context.purpose}, version ${context.version}) does not open with ${uri}: the provider has another secret than the one that wrapped it, or the stored wrap or its identity was changed`,
+    { failure: 'integrity' },
   )
 }
 

@@ -89,7 +89,7 @@ export class MortiseError extends Error {
   readonly code: MortiseErrorCode
   readonly field?: string
   readonly retryable: boolean
-  readonly failure?: ProviderFailure
+  declare readonly failure?: ProviderFailure
 
   constructor(code: MortiseErrorCode, message: string, details: MortiseErrorDetails = {}) {
     super(message, details.cause === undefined ? undefined : { cause: details.cause })

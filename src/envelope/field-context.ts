@@ -18,6 +18,8 @@ export interface FieldDeclaration {
   readonly type: ValueType
   /** Whether envelopes are bound to the row id. Default false. */
   readonly rowBound?: boolean | undefined
+  /** Whether envelopes are sealed under the key of the row's data subject. Default false. */
+  readonly subject?: boolean | undefined
   /** Step in bytes, 1 to 65536, that plaintexts are padded to; null (the default) for none. */
   readonly pad?: number | null | undefined
 }
@@ -29,6 +31,7 @@ export interface FieldContext {
   readonly fieldId: string
   readonly type: ValueType
   readonly rowBound: boolean
+  readonly subject: boolean
   readonly pad: number | null
   /** 12 bytes, a function of domain and field id: safe because a DEK seals each field once. */
   readonly iv: Buffer
@@ -44,7 +47,7 @@ export interface FieldContext {
  * @see docs/format.md "Envelope"
  */
 export function createFieldContext(declaration: FieldDeclaration): FieldContext {
-  const { name, type, rowBound = false, pad = null } = declaration
+  const { name, type, rowBound = false, subject = false, pad = null } = declaration
   const domain = checkIdentifier(declaration.domain, 'the domain', 64)
   const fieldId = checkIdentifier(declaration.fieldId, `the field id of ${name}`, 255)
   checkPad(pad, name)
@@ -56,6 +59,7 @@ export function createFieldContext(declaration: FieldDeclaration): FieldContext 
     fieldId,
     type,
     rowBound,
+    subject,
     pad,
     iv: sha256(encodeParts('mortise/1/iv', domain, fieldId)).subarray(0, IV_BYTES),
     aadPrefix: {

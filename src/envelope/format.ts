@@ -2,6 +2,7 @@ import { asBuffer, decodeBase64Url } from '../bytes'
 import { TAG_BYTES } from '../crypto/aead'
 import { WRAPPED_KEY_BYTES } from '../crypto/key-wrap'
 import { MortiseError } from '../errors'
+import type { KeyKind } from '../keys/access'
 
 // Every constant here is part of stored format 1: none can change without a new version.
 
@@ -11,13 +12,13 @@ export const MAGIC = 0xe1
 export const ROW_BOUND = 0x01
 /** b1: the plaintext is length-prefixed and padded with zeros. */
 export const PADDED = 0x02
-/** b2: the key id names a subject key. Reserved: this release neither seals nor opens it. */
+/** b2: the key id names a subject key. */
 export const SUBJECT_KEY = 0x04
-/** b3: the DEK is wrapped by a provider. Reserved: this release neither seals nor opens it. */
+/** b3: the DEK is wrapped by the provider of the key that the key id names. */
 export const PROVIDER_WRAPPED = 0x08
 
 const KNOWN_FLAGS = ROW_BOUND | PADDED | SUBJECT_KEY | PROVIDER_WRAPPED
-const RESERVED_FLAGS = SUBJECT_KEY | PROVIDER_WRAPPED
+const KIND_FLAGS = SUBJECT_KEY | PROVIDER_WRAPPED
 /** Magic and flags end here. */
 export const KEY_ID_OFFSET = 2
 /** The key id ends here; a provider's wrap begins with its length. */
@@ -25,7 +26,7 @@ export const WRAP_OFFSET = 10
 const MAX_PROVIDER_WRAP_BYTES = 1024
 /** Length of the commitment: collision resistance of 128 bits, as the key's strength asks. */
 const COMMITMENT_BYTES = 32
-/** Magic, flags, key id and a locally wrapped DEK: all that a rewrap writes. */
+/** Magic, flags, key id and a locally wrapped DEK: all that a rewrap among local keys writes. */
 export const KEY_BLOCK_BYTES: number = WRAP_OFFSET + WRAPPED_KEY_BYTES
 /** The key block and the commitment: all that a rewrap reads. */
 export const HEAD_BYTES: number = KEY_BLOCK_BYTES + COMMITMENT_BYTES
@@ -92,26 +93,17 @@ export function checkPrefix(bytes: Uint8Array, field?: string): number {
   if (magic !== MAGIC) throw unknownVersion(field)
   if ((flags & ~KNOWN_FLAGS) !== 0)
     throw malformed(field, 'it has flags that format 1 does not know')
-  if ((flags & RESERVED_FLAGS) === RESERVED_FLAGS) {
+  if ((flags & KIND_FLAGS) === KIND_FLAGS) {
     throw malformed(field, 'its flags name both a subject key and a provider')
   }
   if (bytes.length < WRAP_OFFSET) throw malformed(field, 'its length is impossible')
   return flags
 }
 
-/**
- * Refuses the flags that format 1 defines and this release does not implement.
- *
- * @throws ERR_ENVELOPE_FLAGS
- */
-export function refuseReservedFlags(flags: number, field?: string): void {
-  if ((flags & RESERVED_FLAGS) === 0) return
-  throw new MortiseError(
-    'ERR_ENVELOPE_FLAGS',
-    `${field ?? 'the envelope'} is sealed under a subject key or a provider-wrapped DEK, ` +
-      'which is not supported by this release',
-    { field },
-  )
+/** What the key id of an envelope with these flags names. */
+export function keyKind(flags: number): KeyKind {
+  if ((flags & SUBJECT_KEY) !== 0) return 'subject'
+  return (flags & PROVIDER_WRAPPED) === 0 ? 'data' : 'provider'
 }
 
 /** The key id of a checked envelope or prefix, as 16 hex digits. */

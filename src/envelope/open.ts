@@ -1,18 +1,20 @@
 import { openAead } from '../crypto/aead'
+import { equalConstantTime } from '../crypto/hash'
 import type { SecretKey } from '../crypto/secret-key'
 import { MortiseError } from '../errors'
-import type { DataKey } from '../keys/access'
+import type { KeyKind, OpeningKey } from '../keys/access'
 import { decodeValue } from './codec'
 import { aadOf, type FieldContext } from './field-context'
 import {
   checkPrefix,
   type EnvelopeParts,
   KEY_ID_OFFSET,
+  keyKind,
   PADDED,
   parseEnvelope,
   ROW_BOUND,
   readKeyId,
-  refuseReservedFlags,
+  SUBJECT_KEY,
 } from './format'
 import { withDek } from './record-key'
 
@@ -29,19 +31,31 @@ export interface Opener {
    *
    * @param rowId - made by `encodeRowId`. Required where the field is row-bound, without effect
    *   elsewhere
+   * @param subjectRef - of the row's subject property. Required where the field has a subject
    * @throws ERR_ENVELOPE_MALFORMED, ERR_ENVELOPE_VERSION, ERR_ENVELOPE_FLAGS for an envelope that is
    *   not one of this field
-   * @throws ERR_ROW_UNKNOWN where the field is row-bound and no row id is given
+   * @throws ERR_ROW_UNKNOWN where the field is row-bound and no row id is given, or has a subject
+   *   and no subject_ref is given
    * @throws ERR_KEY_NOT_FOUND where the key is of another domain, and whatever `keyOf` throws
    * @throws ERR_DECRYPTION_FAILED for every other cause, without telling which
    */
-  open(envelope: Uint8Array, field: FieldContext, rowId?: Uint8Array): unknown
+  open(
+    envelope: Uint8Array,
+    field: FieldContext,
+    rowId?: Uint8Array,
+    subjectRef?: Uint8Array,
+  ): unknown
 }
+
+/** Gives a key that may open by its id, or throws. */
+export type KeyLookup = (keyId: string, kind: KeyKind) => OpeningKey
 
 /** A record whose DEK was unwrapped and whose commitment was verified. */
 interface OpenRecord {
   readonly head: Buffer
+  readonly kind: KeyKind
   readonly domain: string
+  readonly subjectRef: Buffer | null
   readonly encryptionKey: SecretKey
 }
 
@@ -50,16 +64,17 @@ interface OpenRecord {
  * commitment share one unwrap and one HMAC. Keep it for one page, not longer: what it holds survives
  * a key's revocation.
  *
- * @param keyOf - gives a `data` key that may open (active or decrypt-only) by its id, or throws
+ * @param keyOf - gives the page's keys: active or decrypt-only, with provider-wrapped DEKs unwrapped
  * @see docs/format.md "Opening"
  */
-export function createOpener(keyOf: (keyId: string) => DataKey): Opener {
+export function createOpener(keyOf: KeyLookup): Opener {
   const records = new Map<string, OpenRecord>()
   let last: OpenRecord | undefined
 
   function recordOf(parts: EnvelopeParts, field: FieldContext): OpenRecord {
-    if (last !== undefined && sameKeyBlock(last.head, parts.head)) return last
-    const block = parts.head.toString('latin1', KEY_ID_OFFSET)
+    const kind = keyKind(parts.flags)
+    if (last?.kind === kind && sameKeyBlock(last.head, parts.head)) return last
+    const block = kind + parts.head.toString('latin1', KEY_ID_OFFSET)
     const record = records.get(block) ?? unlockRecord(keyOf, parts, field)
     if (records.size >= MAX_RECORDS) records.clear()
     records.set(block, record)
@@ -68,35 +83,37 @@ export function createOpener(keyOf: (keyId: string) => DataKey): Opener {
   }
 
   return {
-    open(envelope, field, rowId) {
+    open(envelope, field, rowId, subjectRef) {
       const parts = parseEnvelope(envelope, field.name)
       checkFlags(parts.flags, field)
       const padded = (parts.flags & PADDED) !== 0
       const aad = aadOf(field, padded, rowId)
+      if (field.subject && subjectRef === undefined) throw subjectUnknown(field)
       const record = recordOf(parts, field)
       checkDomain(record.domain, parts, field)
       const plaintext = openAead(record.encryptionKey, field.iv, aad, parts.ciphertext, parts.tag)
       const encoded = plaintext !== null && padded ? withoutPadding(plaintext) : plaintext
       const value = encoded === null ? undefined : decodeValue(field.type, encoded)
-      if (value === undefined) throw decryptionFailed(field.name)
+      const ofSubject = value !== undefined && sameSubject(record.subjectRef, subjectRef)
+      if (!ofSubject) throw decryptionFailed(field.name)
       return value
     },
   }
 }
 
 /**
- * The key id of an envelope, to collect the keys of a page before opening it.
- *
- * Refuses what no key lookup should be made for; everything else is checked when opening.
+ * The key that an envelope, or its first bytes, names. Nothing is authenticated.
  *
  * @param field - `Entity.property`, for the error
- * @returns 16 hex digits
+ * @returns 16 hex digits and what they name
  * @throws ERR_ENVELOPE_MALFORMED, ERR_ENVELOPE_VERSION for bytes that do not begin an envelope
- * @throws ERR_ENVELOPE_FLAGS for a subject key or a provider-wrapped DEK
  */
-export function keyIdOf(envelope: Uint8Array, field?: string): string {
-  refuseReservedFlags(checkPrefix(envelope, field), field)
-  return readKeyId(envelope)
+export function keyNameOf(
+  envelope: Uint8Array,
+  field?: string,
+): { readonly id: string; readonly kind: KeyKind } {
+  const kind = keyKind(checkPrefix(envelope, field))
+  return { id: readKeyId(envelope), kind }
 }
 
 /** The one error for every cause from the unwrap of the DEK on; no cause, no detail. */
@@ -109,16 +126,37 @@ export function decryptionFailed(field: string | undefined): MortiseError {
   )
 }
 
-/** Step 2: flags are expected, not obeyed. */
-function checkFlags(flags: number, field: FieldContext): void {
-  refuseReservedFlags(flags, field.name)
-  if (((flags & ROW_BOUND) !== 0) === field.rowBound) return
-  const [stored, declared] = field.rowBound ? ['not bound', 'bound'] : ['bound', 'not bound']
+/**
+ * Step 2: flags are expected, not obeyed.
+ *
+ * @throws ERR_ENVELOPE_FLAGS
+ */
+export function checkFlags(flags: number, field: FieldContext): void {
+  checkFlag(flags & ROW_BOUND, field.rowBound, 'bound to its row', field)
+  checkFlag(flags & SUBJECT_KEY, field.subject, 'sealed under the key of a subject', field)
+}
+
+function checkFlag(flag: number, declared: boolean, what: string, { name }: FieldContext): void {
+  if ((flag !== 0) === declared) return
+  const [is, stored] = declared ? ['', 'not '] : ['not ', '']
   throw new MortiseError(
     'ERR_ENVELOPE_FLAGS',
-    `${field.name} is declared as ${declared} to its row, but the envelope is ${stored} to one`,
-    { field: field.name },
+    `${name} is declared as ${is}${what}, but the envelope is ${stored}so`,
+    { field: name },
   )
+}
+
+function subjectUnknown({ name }: FieldContext): MortiseError {
+  return new MortiseError(
+    'ERR_ROW_UNKNOWN',
+    `${name} is sealed under the key of its subject: the row's subject must be given`,
+    { field: name },
+  )
+}
+
+/** Step 9: the key of one subject opens nothing in the row of another. */
+function sameSubject(expected: Buffer | null, given: Uint8Array | undefined): boolean {
+  return expected === null || (given !== undefined && equalConstantTime(expected, given))
 }
 
 /** Step 3; checked also for a remembered record, which may have been unlocked for another field. */
@@ -132,19 +170,17 @@ function checkDomain(domain: string, parts: EnvelopeParts, field: FieldContext):
 }
 
 /** Steps 3 to 5. */
-function unlockRecord(
-  keyOf: (keyId: string) => DataKey,
-  parts: EnvelopeParts,
-  field: FieldContext,
-): OpenRecord {
-  const key = keyOf(readKeyId(parts.head))
+function unlockRecord(keyOf: KeyLookup, parts: EnvelopeParts, field: FieldContext): OpenRecord {
+  const kind = keyKind(parts.flags)
+  const key = keyOf(readKeyId(parts.head), kind)
   checkDomain(key.domain, parts, field)
   const encryptionKey = withDek(key, parts.wrappedDek, parts.commitment, (_dek, record) => record)
   if (encryptionKey === null) throw decryptionFailed(field.name)
-  return { head: Buffer.from(parts.head), domain: key.domain, encryptionKey }
+  const subjectRef = 'subjectRef' in key ? key.subjectRef : null
+  return { head: Buffer.from(parts.head), kind, domain: key.domain, subjectRef, encryptionKey }
 }
 
-/** Compares key id, wrapped DEK and commitment; both heads are 82 bytes, since b3 is refused. */
+/** Compares key id, wrapped DEK and commitment; heads of different lengths differ. */
 function sameKeyBlock(a: Buffer, b: Buffer): boolean {
   return a.compare(b, KEY_ID_OFFSET, b.length, KEY_ID_OFFSET) === 0
 }

@@ -1,8 +1,8 @@
-import { encodeParts } from '../bytes'
+import { asBuffer, encodeParts } from '../bytes'
 import { equalConstantTime, hmacSha512 } from '../crypto/hash'
 import { unwrapKey } from '../crypto/key-wrap'
 import { KEY_BYTES, type SecretKey, secretKey } from '../crypto/secret-key'
-import type { DataKey } from '../keys/access'
+import type { OpeningKey } from '../keys/access'
 
 const ONE = Buffer.of(1)
 
@@ -33,12 +33,12 @@ export function deriveRecordKey(dek: Uint8Array, domain: string): RecordKey {
  * @returns what `use` returns, or null where the wrap does not authenticate or the commitment differs
  */
 export function withDek<T>(
-  key: DataKey,
+  key: OpeningKey,
   wrappedDek: Uint8Array,
   commitment: Uint8Array,
   use: (dek: Buffer, encryptionKey: SecretKey) => T,
 ): T | null {
-  const dek = unwrapKey(key.dekWrapKey, wrappedDek)
+  const dek = unwrapDek(key, wrappedDek)
   if (dek === null) return null
   try {
     const record = deriveRecordKey(dek, key.domain)
@@ -46,4 +46,10 @@ export function withDek<T>(
   } finally {
     dek.fill(0)
   }
+}
+
+function unwrapDek(key: OpeningKey, wrappedDek: Uint8Array): Buffer | null {
+  if (!('deks' in key)) return unwrapKey(key.dekWrapKey, wrappedDek)
+  const dek = key.deks.get(asBuffer(wrappedDek).toString('latin1'))
+  return dek === undefined ? null : dek.export()
 }

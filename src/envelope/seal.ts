@@ -1,12 +1,19 @@
-import { u8, u32 } from '../bytes'
+import { u8, u16, u32 } from '../bytes'
 import { sealAead } from '../crypto/aead'
 import { wrapKey } from '../crypto/key-wrap'
 import { randomBytes } from '../crypto/random'
 import { KEY_BYTES } from '../crypto/secret-key'
 import { MortiseError } from '../errors'
-import type { DataKey } from '../keys/access'
+import type { DataKey, ProviderKey, SealingKey, SubjectKey } from '../keys/access'
 import { aadOf, type FieldContext } from './field-context'
-import { MAGIC, MAX_CIPHERTEXT_BYTES, PADDED, ROW_BOUND } from './format'
+import {
+  MAGIC,
+  MAX_CIPHERTEXT_BYTES,
+  PADDED,
+  PROVIDER_WRAPPED,
+  ROW_BOUND,
+  SUBJECT_KEY,
+} from './format'
 import { deriveRecordKey, type RecordKey } from './record-key'
 import { TYPE_BYTES } from './value-type'
 
@@ -24,27 +31,62 @@ export interface SealInput {
 /**
  * Seals the fields that one statement writes into one row, under one fresh DEK.
  *
- * The only function that draws a DEK, and the DEK does not leave it: a DEK that was unwrapped, cached
- * or rewrapped never seals again. One key wrap and one HMAC per record, one cipher per field.
+ * DEKs are drawn in this file only and do not leave it: a DEK that was unwrapped, cached or rewrapped
+ * never seals again. One key wrap and one HMAC per record, one cipher per field.
  *
- * @param key - the active `data` key of the fields' domain
+ * @param key - the active `data` key of the fields' domain, or the key of the row's subject
  * @returns the envelopes, in the order of `values`
  * @throws ERR_SEAL_REUSE where two values share an IV, ERR_ROW_UNKNOWN where a row-bound field has no
  *   row id, ERR_VALUE_TOO_LARGE above 64 MiB: all before anything is sealed
  * @see docs/format.md "Sealing"
  */
-export function sealRecord(key: DataKey, values: readonly SealInput[]): Buffer[] {
-  refuseRepeatedIv(values)
-  const plaintexts = values.map((value) => preparePlaintext(key, value))
+export function sealRecord(key: DataKey | SubjectKey, values: readonly SealInput[]): Buffer[] {
+  const plaintexts = preparePlaintexts(key, values)
   if (plaintexts.length === 0) return []
   const dek = randomBytes(KEY_BYTES)
   try {
-    const wrappedDek = wrapKey(key.dekWrapKey, dek)
-    const record = deriveRecordKey(dek, key.domain)
-    return plaintexts.map((plaintext) => sealOne(key, wrappedDek, record, plaintext))
+    const keyBlock = Buffer.concat([key.idBytes, wrapKey(key.dekWrapKey, dek)])
+    return sealAll(plaintexts, keyBlock, deriveRecordKey(dek, key.domain))
   } finally {
     dek.fill(0)
   }
+}
+
+/**
+ * {@link sealRecord} with a DEK that a provider wraps: one provider call.
+ *
+ * @throws what {@link sealRecord} throws, before the provider is asked, and what the provider throws
+ */
+export async function sealRecordByProvider(
+  key: ProviderKey,
+  values: readonly SealInput[],
+): Promise<Buffer[]> {
+  const plaintexts = preparePlaintexts(key, values)
+  if (plaintexts.length === 0) return []
+  const dek = randomBytes(KEY_BYTES)
+  try {
+    const wrappedDek = await key.wrapDek(dek)
+    const keyBlock = Buffer.concat([key.idBytes, u16(wrappedDek.length), wrappedDek])
+    return sealAll(plaintexts, keyBlock, deriveRecordKey(dek, key.domain))
+  } finally {
+    dek.fill(0)
+  }
+}
+
+/**
+ * Seals several records, each under a DEK of its own. Synchronous work, except that a provider wraps
+ * the DEKs of its records at once.
+ *
+ * @returns the envelopes of each record, in the order of `records`
+ */
+export async function sealRecords(
+  records: readonly { readonly key: SealingKey; readonly values: readonly SealInput[] }[],
+): Promise<Buffer[][]> {
+  return Promise.all(
+    records.map(({ key, values }) =>
+      'wrapDek' in key ? sealRecordByProvider(key, values) : sealRecord(key, values),
+    ),
+  )
 }
 
 interface Plaintext {
@@ -71,10 +113,23 @@ function refuseRepeatedIv(values: readonly SealInput[]): void {
   }
 }
 
-function preparePlaintext(key: DataKey, { field, encoded, rowId }: SealInput): Plaintext {
-  if (field.domain !== key.domain) throw new RangeError(`${field.name} is of another domain`)
+function preparePlaintexts(key: SealingKey, values: readonly SealInput[]): Plaintext[] {
+  refuseRepeatedIv(values)
+  const kind = 'subjectRef' in key ? SUBJECT_KEY : 'wrapDek' in key ? PROVIDER_WRAPPED : 0
+  return values.map((value) => preparePlaintext(key.domain, kind, value))
+}
+
+function preparePlaintext(
+  domain: string,
+  kind: number,
+  { field, encoded, rowId }: SealInput,
+): Plaintext {
+  if (field.domain !== domain) throw new RangeError(`${field.name} is of another domain`)
   if (encoded[0] !== TYPE_BYTES[field.type])
     throw new RangeError(`${field.name} is of another type`)
+  if (field.subject !== (kind === SUBJECT_KEY)) {
+    throw new RangeError(`${field.name} is sealed under a key of another kind`)
+  }
   const padded = field.pad !== null
   const length = field.pad === null ? encoded.length : paddedLength(encoded, field.pad)
   if (length > MAX_CIPHERTEXT_BYTES) {
@@ -85,7 +140,7 @@ function preparePlaintext(key: DataKey, { field, encoded, rowId }: SealInput): P
     )
   }
   return {
-    flags: (field.rowBound ? ROW_BOUND : 0) | (padded ? PADDED : 0),
+    flags: kind | (field.rowBound ? ROW_BOUND : 0) | (padded ? PADDED : 0),
     iv: field.iv,
     aad: aadOf(field, padded, rowId),
     bytes: padded ? padTo(length, encoded) : encoded,
@@ -104,12 +159,14 @@ function padTo(length: number, encoded: Uint8Array): Buffer {
   return bytes
 }
 
-function sealOne(
-  key: DataKey,
-  wrappedDek: Buffer,
+/** @param keyBlock - key id and wrapped DEK */
+function sealAll(
+  plaintexts: readonly Plaintext[],
+  keyBlock: Buffer,
   { encryptionKey, commitment }: RecordKey,
-  { flags, iv, aad, bytes }: Plaintext,
-): Buffer {
-  const [ciphertext, tag] = sealAead(encryptionKey, iv, aad, bytes)
-  return Buffer.concat([u8(MAGIC), u8(flags), key.idBytes, wrappedDek, commitment, ciphertext, tag])
+): Buffer[] {
+  return plaintexts.map(({ flags, iv, aad, bytes }) => {
+    const [ciphertext, tag] = sealAead(encryptionKey, iv, aad, bytes)
+    return Buffer.concat([u8(MAGIC), u8(flags), keyBlock, commitment, ciphertext, tag])
+  })
 }

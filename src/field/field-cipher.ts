@@ -1,9 +1,10 @@
 import { types } from 'node:util'
 import type { Bucket } from '../blind-index/bucketing'
 import { tokenOf } from '../blind-index/token'
-import { parseEnvelope, readKeyId, refuseReservedFlags } from '../envelope/format'
+import { parseEnvelope } from '../envelope/format'
+import { createKeyRequest } from '../envelope/key-request'
 import { createOpener } from '../envelope/open'
-import { sealRecord } from '../envelope/seal'
+import { sealRecords } from '../envelope/seal'
 import { MortiseError } from '../errors'
 import { defineField, type Field, type FieldIndexOptions } from '../field'
 import type { KeyAccess } from '../keys/access'
@@ -124,10 +125,11 @@ async function sealEach(
   encoded: readonly (Buffer | null)[],
 ): Promise<(Buffer | null)[]> {
   const context = field.context(access.domain)
-  const key = await access.sealingKey()
-  return encoded.map((value) =>
-    value === null ? null : sealRecord(key, [{ field: context, encoded: value }])[0]!,
-  )
+  const key = (await access.sealingKeys([null])).get(null)!
+  const present = encoded.filter((value) => value !== null)
+  const records = present.map((value) => ({ key, values: [{ field: context, encoded: value }] }))
+  const sealed = (await sealRecords(records)).values()
+  return encoded.map((value) => (value === null ? null : sealed.next().value![0]!))
 }
 
 async function openEach(
@@ -138,22 +140,24 @@ async function openEach(
   const context = field.context(access.domain)
   const present = envelopes.filter((envelope) => envelope !== null)
   if (present.length === 0) return [...envelopes]
-  const keyIds = new Set(present.map((envelope) => keyIdOf(envelope, field)))
-  const keys = await access.openingKeys(keyIds)
-  const opener = createOpener((id) => keys.get(id)!)
+  const needed = createKeyRequest()
+  for (const envelope of present) {
+    checkEnvelope(envelope, field)
+    needed.add(envelope, context)
+  }
+  const keys = await access.keysFor(needed.request)
+  const opener = createOpener(keys.keyOf)
   return envelopes.map((envelope) => (envelope === null ? null : opener.open(envelope, context)))
 }
 
-/** Steps 1 and 2 of opening, with the field's name, before any key is looked up. */
-function keyIdOf(envelope: Uint8Array, { name }: Field): string {
+/** Step 1 of opening, with the field's name, before any key is looked up. */
+function checkEnvelope(envelope: Uint8Array, { name }: Field): void {
   if (!types.isUint8Array(envelope)) {
     throw new MortiseError('ERR_ENVELOPE_MALFORMED', `${name}: an envelope is a Uint8Array`, {
       field: name,
     })
   }
-  const { flags, head } = parseEnvelope(envelope, name)
-  refuseReservedFlags(flags, name)
-  return readKeyId(head)
+  parseEnvelope(envelope, name)
 }
 
 /** Runs until it has succeeded once; a failure is forgotten, so that the next call tries again. */

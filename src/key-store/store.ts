@@ -10,7 +10,12 @@ export interface KeyWrap {
   readonly createdAt: Date
 }
 
-/** A KEK as the store holds it: identity, state, check value, and 0..8 wraps; never key bytes. */
+/**
+ * A KEK as the store holds it: identity, state, check value, and 0..8 wraps; never key bytes.
+ *
+ * A `data` key of the provider-wrapped mode has no key material at all: its check value is empty, and
+ * its one wrap is empty too and only names the provider that wraps the DEKs.
+ */
 export interface KeyRecord {
   /** 16 hex digits of 8 random bytes. */
   readonly id: string
@@ -18,7 +23,7 @@ export interface KeyRecord {
   readonly purpose: KeyPurpose
   readonly version: number
   readonly state: KeyState
-  /** 32 bytes; proves that all wraps hold the same key. */
+  /** 32 bytes; proves that all wraps hold the same key. Empty for a key without material. */
   readonly kcv: Uint8Array
   readonly createdAt: Date
   readonly stateChangedAt: Date
@@ -30,8 +35,8 @@ export interface KeyRecord {
 /** What one generation of a field's (or group's) index was made with. */
 export interface IndexRecord {
   readonly domain: string
-  readonly kind: 'field' | 'group'
-  /** The field id, or the group's name. */
+  readonly kind: 'field' | 'group' | 'subject'
+  /** The field id, the group's name, or empty for the domain's subjects. */
   readonly name: string
   /** 1..255. */
   readonly generation: number
@@ -46,6 +51,32 @@ export interface IndexRecord {
   /** The group whose key this field's tokens use; `null` where the field has its own. */
   readonly group: string | null
   readonly state: 'active' | 'next'
+}
+
+/** The key of one data subject, wrapped by a `data` KEK of its domain. */
+export interface SubjectKeyRecord {
+  /** 16 hex digits of 8 random bytes. */
+  readonly id: string
+  readonly domain: string
+  /** 17 bytes: the 128-bit token of the subject's id. Unique in its domain. */
+  readonly subjectRef: Uint8Array
+  /** The KEK that wraps it. */
+  readonly kekId: string
+  /** 40 bytes. */
+  readonly wrapped: Uint8Array
+  readonly createdAt: Date
+}
+
+/** That a subject key was destroyed on purpose: kept for ever, and replayed after a restore. */
+export interface Tombstone {
+  /** The id of the key that was destroyed. */
+  readonly id: string
+  readonly domain: string
+  readonly destroyedAt: Date
+  /** Who asked for it, in the application's words; empty where it did not say. */
+  readonly actor: string
+  /** Why, in the application's words; empty where it did not say. */
+  readonly reason: string
 }
 
 /** Runs one SQL statement on a connection that the caller holds. */
@@ -103,6 +134,62 @@ export interface KeyStore {
    * @returns false where the key was not in state `from`
    */
   changeState(id: string, from: KeyState, to: KeyState, session?: Session): Promise<boolean>
+  /**
+   * Replaces the wraps of a key, if they are still those of `key`, raising the domain's epoch.
+   *
+   * @returns false where they are no longer the same set of provider and blob: nothing was changed
+   */
+  replaceWraps(
+    key: Pick<KeyRecord, 'id' | 'wraps'>,
+    wraps: readonly KeyWrap[],
+    session?: Session,
+  ): Promise<boolean>
+  /**
+   * Subject keys by subject_ref or by id, and the tombstones of asked ids, with one question. A key
+   * that has a tombstone is never returned, even if a restored backup brought it back.
+   */
+  loadSubjectKeys(
+    domain: string,
+    wanted: { readonly refs: readonly Uint8Array[]; readonly ids: readonly string[] },
+    session?: Session,
+  ): Promise<{ keys: SubjectKeyRecord[]; tombstones: Tombstone[] }>
+  /** Adds subject keys; a (domain, subject_ref) that exists already is left as it is. */
+  insertSubjectKeys(records: readonly SubjectKeyRecord[], session?: Session): Promise<void>
+  /**
+   * Up to `limit` subject keys of a domain in the order of their ids, for jobs.
+   *
+   * @param notUnder - leaves out those that this KEK wraps
+   * @param after - the last id of the page before, or null
+   */
+  pageSubjectKeys(
+    domain: string,
+    page: {
+      readonly notUnder: string | null
+      readonly after: string | null
+      readonly limit: number
+    },
+  ): Promise<SubjectKeyRecord[]>
+  /**
+   * Puts subject keys under another KEK; one whose wrap is no longer `wrapped` is left as it is.
+   *
+   * @returns the number that were changed
+   */
+  rewrapSubjectKeys(
+    changes: readonly {
+      readonly id: string
+      readonly wrapped: Uint8Array
+      readonly next: Pick<SubjectKeyRecord, 'kekId' | 'wrapped'>
+    }[],
+  ): Promise<number>
+  /** How many subject keys each KEK of a domain wraps. */
+  countSubjectKeys(domain: string): Promise<{ kekId: string; count: number }[]>
+  /**
+   * Destroys subject keys and keeps their tombstones, in one transaction, raising the epoch of each
+   * domain. Ids without a key get a tombstone as well; one that exists is left as it is.
+   */
+  destroySubjectKeys(tombstones: readonly Tombstone[]): Promise<void>
+  /** All tombstones of a domain, to carry over to a restored key store. */
+  loadTombstones(domain: string): Promise<Tombstone[]>
   /** All index records of a domain. */
   loadIndexes(domain: string, session?: Session): Promise<IndexRecord[]>
   /**

@@ -86,6 +86,36 @@ export const KEY_STORE_TABLES: readonly TableDefinition[] = [
     ],
   },
   {
+    name: 'mortise_subject_key',
+    columns: [
+      column('id', 'bytea'),
+      column('domain', 'text'),
+      column('subject_ref', 'bytea'),
+      column('kek_id', 'bytea'),
+      column('wrapped', 'bytea'),
+      column('created_at', 'timestamp with time zone'),
+    ],
+    primaryKey: { name: 'mortise_subject_key_pk', columns: ['id'] },
+    uniques: [{ name: 'mortise_subject_key_ref_unique', columns: ['domain', 'subject_ref'] }],
+    partialUniques: [],
+    references: [],
+  },
+  {
+    name: 'mortise_tombstone',
+    columns: [
+      column('id', 'bytea'),
+      column('domain', 'text'),
+      column('destroyed_at', 'timestamp with time zone'),
+      column('actor', 'text'),
+      column('reason', 'text'),
+      column('epoch', 'integer'),
+    ],
+    primaryKey: { name: 'mortise_tombstone_pk', columns: ['id'] },
+    uniques: [],
+    partialUniques: [],
+    references: [],
+  },
+  {
     name: 'mortise_index',
     columns: [
       column('domain', 'text'),

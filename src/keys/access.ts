@@ -2,7 +2,7 @@ import type { SecretKey } from '../crypto/secret-key'
 import type { KeyStore, Session } from '../key-store/store'
 
 /**
- * An unlocked `data` KEK, reduced to the one derived key that wraps DEKs. The KEK itself is gone.
+ * An unlocked `data` KEK, reduced to the one derived key that wraps DEKs.
  *
  * @see docs/format.md "Keys": DEK wrap = KW(KDF(KEK, "mortise/1/dek-wrap", domain, "data", key id), DEK)
  */
@@ -16,10 +16,78 @@ export interface DataKey {
   readonly dekWrapKey: SecretKey
 }
 
+/**
+ * The unlocked key of one data subject, reduced like a {@link DataKey}. Destroying it in the key store
+ * shreds what it sealed.
+ *
+ * @see docs/format.md "Keys": subject wrap, and DEK wrap with b2
+ */
+export interface SubjectKey {
+  /** 16 hex digits. */
+  readonly id: string
+  readonly idBytes: Buffer
+  readonly domain: string
+  /** Compared with the subject_ref of the row's subject property: step 9 of opening. */
+  readonly subjectRef: Buffer
+  readonly dekWrapKey: SecretKey
+}
+
+/**
+ * A `data` key without key material: its provider wraps each DEK itself, one call per record.
+ *
+ * @see docs/format.md "Keys": DEK wrap with b3
+ */
+export interface ProviderKey {
+  /** 16 hex digits. */
+  readonly id: string
+  readonly idBytes: Buffer
+  readonly domain: string
+  readonly version: number
+  /** @returns the provider's blob, 1 to 1024 bytes */
+  wrapDek(dek: Uint8Array): Promise<Uint8Array>
+}
+
+/** DEKs of one {@link ProviderKey} that its provider unwrapped ahead of a page. */
+export interface ProviderDeks {
+  /** 16 hex digits. */
+  readonly id: string
+  readonly domain: string
+  /** By wrapped DEK, as latin1 text. */
+  readonly deks: ReadonlyMap<string, SecretKey>
+}
+
+/** A key that may seal a record. */
+export type SealingKey = DataKey | SubjectKey | ProviderKey
+/** A key that opens envelopes without any I/O. */
+export type OpeningKey = DataKey | SubjectKey | ProviderDeks
+/** What the flags b2 and b3 of an envelope say that its key id names. */
+export type KeyKind = 'data' | 'subject' | 'provider'
+
+/** The keys that a page of envelopes needs. */
+export interface KeyRequest {
+  /** Ids of `data` keys. */
+  readonly data: ReadonlySet<string>
+  /** Ids of subject keys. */
+  readonly subject: ReadonlySet<string>
+  /** Wrapped DEKs by their latin1 text, by the id of the key row that names their provider. */
+  readonly provider: ReadonlyMap<string, ReadonlyMap<string, Uint8Array>>
+}
+
+/** The keys of one page. Kept until the page is done, whatever the caches let go of meanwhile. */
+export interface OpeningKeys {
+  /**
+   * @throws ERR_SUBJECT_SHREDDED for a subject key that was destroyed
+   * @throws RangeError for a key that was not asked for
+   */
+  keyOf(id: string, kind: KeyKind): OpeningKey
+  /** When a subject key was destroyed; undefined for every other key. */
+  shreddedAt(id: string): Date | undefined
+}
+
 /** Which tokens a key is for; equal names give comparable tokens. */
 export interface IndexName {
-  readonly kind: 'field' | 'group'
-  /** The field id, or the group's name. */
+  readonly kind: 'field' | 'group' | 'subject'
+  /** The field id, the group's name, or empty for the domain's subjects. */
   readonly name: string
 }
 
@@ -59,8 +127,29 @@ export interface KeyAccess {
   attachStore(owner: object, create: () => KeyStore): void
   /** Loads all keys of the domain and creates the first KEK of each purpose where none exists. */
   ready(session?: Session): Promise<void>
-  /** The active `data` key: the highest version, refreshed within the staleness bound. */
+  /**
+   * The active `data` key: the highest version, refreshed within the staleness bound.
+   *
+   * @throws ERR_CONFIG where DEKs are wrapped by the provider: then no process holds such a key
+   */
   sealingKey(session?: Session): Promise<DataKey>
+  /**
+   * A sealing key for each subject, and under `null` for records without one: all at once, with at
+   * most one query for the subjects that are not in memory. Keys of new subjects are made.
+   *
+   * @param subjects - canonical subject ids, see `subjectId`
+   * @throws ERR_CONFIG for a subject where DEKs are wrapped by the provider
+   */
+  sealingKeys(
+    subjects: Iterable<string | null>,
+    session?: Session,
+  ): Promise<ReadonlyMap<string | null, SealingKey>>
+  /**
+   * The subject_ref of each subject, to compare with the key that a value was sealed under.
+   *
+   * @param subjects - canonical subject ids
+   */
+  subjectRefs(subjects: Iterable<string>, session?: Session): Promise<ReadonlyMap<string, Buffer>>
   /**
    * An opening key that is in memory now, without any I/O; undefined where it must be fetched, also
    * because the staleness bound has passed. A page keeps the keys that it was given until it is done.
@@ -73,6 +162,14 @@ export interface KeyAccess {
    * @throws ERR_KEY_STATE for a disabled or destroyed key
    */
   openingKeys(ids: Iterable<string>, session?: Session): Promise<ReadonlyMap<string, DataKey>>
+  /**
+   * Everything that a page needs: one query for keys that are not in memory, one provider call per
+   * KEK that is not unlocked, and in provider mode one call per DEK that is not cached.
+   *
+   * @throws what {@link KeyAccess.openingKeys} throws; a shredded subject only where its key is asked
+   * for
+   */
+  keysFor(request: KeyRequest, session?: Session): Promise<OpeningKeys>
   /**
    * Compares declarations with the store's index records and registers new ones.
    *

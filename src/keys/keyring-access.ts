@@ -1,7 +1,7 @@
 import { MortiseError } from '../errors'
 import type { KeyRecord, KeyState, KeyStore, Session } from '../key-store/store'
 import type { KeyProvider, KeyPurpose } from '../providers/provider'
-import type { KeyAccess } from './access'
+import type { IndexName, KeyAccess, SealingKey, TokenKey } from './access'
 import { KeyCache, type KeyCacheTimes } from './cache'
 import type { DomainView } from './domain-view'
 import { eventKey, type KeyEventHandler } from './events'
@@ -9,10 +9,13 @@ import { IndexRegistry } from './index-registry'
 import { type AddedKey, KeySupply } from './key-supply'
 import { checkSeals, isUsable, keyNotFound } from './key-use'
 import { dataKeyOf, KeyOpening } from './opening'
+import { openingKeys } from './opening-keys'
+import { isProviderKey, ProviderKeys } from './provider-keys'
 import { KeySnapshot } from './snapshot'
 import { StoreSlot } from './store-slot'
+import { SubjectKeys } from './subject-keys'
 import { indexKekOf, keyedRecord, TokenKeys } from './token-keys'
-import { type Providers, unlockKey } from './unlock'
+import { notConfigured, type Providers, unlockKey } from './unlock'
 
 /** A checked configuration. */
 export interface KeyringConfig {
@@ -20,6 +23,8 @@ export interface KeyringConfig {
   /** At least one; the first wraps new keys. */
   readonly providers: readonly [KeyProvider, ...KeyProvider[]]
   readonly store: KeyStore | undefined
+  /** Whether DEKs are wrapped under a KEK in this process, or by the provider itself. */
+  readonly wrapping: 'local' | 'provider'
   readonly times: KeyCacheTimes & { readonly epochPollMs: number }
   readonly emit: KeyEventHandler
 }
@@ -54,6 +59,11 @@ interface Parts {
   readonly snapshot: KeySnapshot
   readonly cache: KeyCache
   readonly supply: KeySupply
+  readonly opening: KeyOpening
+  readonly registry: IndexRegistry
+  readonly tokenKeys: TokenKeys
+  readonly subjects: SubjectKeys
+  readonly providerKeys: ProviderKeys
   readonly closing: { begun: Promise<void> | undefined }
 }
 
@@ -68,20 +78,40 @@ function makeParts(config: KeyringConfig): Parts {
     emit({ type: 'key-unlocked', ...eventKey(record), providerUri: unlocked.providerUri })
     return unlocked
   }, times)
-  const onChange = ({ keys }: DomainView): void => cache.retain((id) => isUsableIn(keys, id))
+  const onChange = ({ keys }: DomainView): void => {
+    const keep = (id: string) => isUsableIn(keys, id)
+    cache.retain(keep)
+    providerKeys.retain(keep)
+    subjects.forget()
+  }
   const snapshot = new KeySnapshot({ domain, store, pollMs: times.epochPollMs, emit, onChange })
   const supply = new KeySupply({ domain, store, provider, snapshot, cache, emit })
-  return { config, slot, snapshot, cache, supply, closing: { begun: undefined } }
+  const opening = new KeyOpening(domain, snapshot, cache)
+  const base = { config, slot, snapshot, cache, supply, opening, tokenKeys: new TokenKeys() }
+  const indexKey = (session?: Session) => latestActive(base, 'index', session)
+  const registry = new IndexRegistry({ domain, store, snapshot, indexKey })
+  const providerKeys = new ProviderKeys({
+    provider: async (uri, record) => providers.get(uri) ?? notConfigured(record),
+  })
+  const subjects = new SubjectKeys({
+    domain,
+    store,
+    snapshot,
+    activeKek: async (session) => {
+      const record = await latestActive(base, 'data', session)
+      const kek = (await opening.keks([record.id], session)).get(record.id)
+      return { record, kek: kek ?? notFound(record) }
+    },
+    keks: (ids, session) => opening.keks(ids, session),
+    tokenKey: (session) =>
+      tokenKeyOf({ ...base, registry }, { kind: 'subject', name: '' }, session),
+  })
+  return { ...base, registry, subjects, providerKeys, closing: { begun: undefined } }
 }
 
 function accessTo(parts: Parts): KeyAccess {
-  const { slot, snapshot, cache } = parts
+  const { slot, snapshot, cache, opening, registry, subjects } = parts
   const { domain } = parts.config
-  const opening = new KeyOpening(domain, snapshot, cache)
-  const sealing = (purpose: KeyPurpose, session?: Session) => latestActive(parts, purpose, session)
-  const indexKey = (session?: Session) => sealing('index', session)
-  const registry = new IndexRegistry({ domain, store: () => slot.get(), snapshot, indexKey })
-  const tokenKeys = new TokenKeys()
   const open = <T>(work: () => T): T => {
     if (parts.closing.begun !== undefined) throw closedError()
     return work()
@@ -92,28 +122,66 @@ function accessTo(parts: Parts): KeyAccess {
     ready: async (session) => {
       await open(() => snapshot.reload(session))
       for (const purpose of ['data', 'index'] as const) {
-        await cache.get(await open(() => sealing(purpose, session)))
+        const record = await open(() => latestActive(parts, purpose, session))
+        if (!isProviderKey(record)) await cache.get(record)
       }
     },
     sealingKey: async (session) => {
-      const record = await open(() => sealing('data', session))
+      const record = await open(() => latestActive(parts, 'data', session))
+      if (isProviderKey(record)) throw noLocalKey(record)
       return dataKeyOf(await cache.get(record)) ?? notFound(record)
     },
+    sealingKeys: async (wanted, session) => open(() => sealingKeys(parts, wanted, session)),
+    subjectRefs: async (ids, session) => open(() => subjects.refs(ids, session)),
     loadedOpeningKey: (id) => open(() => opening.loaded(id)),
     openingKeys: async (ids, session) => open(() => opening.open(ids, session)),
+    keysFor: async (request, session) => open(() => openingKeys(parts, request, session)),
     declareIndexes: async (list, session) => open(() => registry.declare(list, session)),
     redeclareIndex: async (one, session) => open(() => registry.redeclare(one, session)),
     knownFieldIds: async (session) => open(() => registry.fieldIds(session)),
-    tokenKey: async (name, session) => {
-      const record = keyedRecord(await open(() => registry.record(name, session)))
-      const key = await opening.indexRecord(record.indexKeyId, session)
-      return tokenKeys.get(indexKekOf(await cache.get(key)), record)
-    },
+    tokenKey: async (name, session) => open(() => tokenKeyOf(parts, name, session)),
   }
 }
 
+async function sealingKeys(
+  parts: Parts,
+  wanted: Iterable<string | null>,
+  session?: Session,
+): Promise<ReadonlyMap<string | null, SealingKey>> {
+  const unique = new Set(wanted)
+  const subjects = [...unique].filter((subject) => subject !== null)
+  const keys = new Map<string | null, SealingKey>()
+  if (unique.has(null)) {
+    const record = await latestActive(parts, 'data', session)
+    const key = isProviderKey(record)
+      ? parts.providerKeys.sealing(record)
+      : dataKeyOf(await parts.cache.get(record))
+    keys.set(null, key ?? notFound(record))
+  }
+  if (subjects.length === 0) return keys
+  for (const [subject, key] of await parts.subjects.sealing(subjects, session)) {
+    keys.set(subject, key)
+  }
+  return keys
+}
+
+async function tokenKeyOf(
+  {
+    registry,
+    opening,
+    tokenKeys,
+    cache,
+  }: Pick<Parts, 'registry' | 'opening' | 'tokenKeys' | 'cache'>,
+  name: IndexName,
+  session?: Session,
+): Promise<TokenKey> {
+  const record = keyedRecord(await registry.record(name, session))
+  const key = await opening.indexRecord(record.indexKeyId, session)
+  return tokenKeys.get(indexKekOf(await cache.get(key)), record)
+}
+
 async function latestActive(
-  { snapshot, supply }: Parts,
+  { snapshot, supply }: Pick<Parts, 'snapshot' | 'supply'>,
   purpose: KeyPurpose,
   session?: Session,
 ): Promise<KeyRecord> {
@@ -177,6 +245,13 @@ function isUsableIn(keys: DomainView['keys'], id: string): boolean {
 
 function notFound({ id, domain, purpose }: KeyRecord): never {
   throw keyNotFound(id, domain, purpose)
+}
+
+function noLocalKey({ id, domain }: KeyRecord): MortiseError {
+  return new MortiseError(
+    'ERR_CONFIG',
+    `the active data key ${id} of domain ${domain} has no key material, because its provider wraps every DEK: this needs a keyring with wrapping 'local'`,
+  )
 }
 
 function closedError(): MortiseError {

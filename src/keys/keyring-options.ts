@@ -18,6 +18,14 @@ export interface KeyringOptions {
    * @defaultValue `default`
    */
   readonly domain?: string | undefined
+  /**
+   * `local` wraps DEKs under a KEK that this process holds: reading costs one provider call per KEK.
+   * `provider` has the KMS or HSM wrap every DEK, so that no KEK ever enters the process: one call
+   * per record written and per record read that is not cached. Index keys are in memory either way.
+   *
+   * @defaultValue `local`
+   */
+  readonly wrapping?: 'local' | 'provider' | undefined
   /** Receives what happens to keys; `key-integrity` and `key-store-rollback` deserve an alarm. */
   readonly onEvent?: KeyEventHandler | undefined
   /** How long unlocked keys and the state of the key store are believed. */
@@ -57,7 +65,10 @@ const MAX_HARD_TTL_MS = 86_400_000
 
 /** The configuration with its defaults, or ERR_CONFIG naming the option. */
 export function checkKeyringOptions(options: KeyringOptions): KeyringConfig {
-  const { store, domain = 'default', onEvent } = options
+  const { store, domain = 'default', onEvent, wrapping = 'local' } = options
+  if (wrapping !== 'local' && wrapping !== 'provider') {
+    throw new MortiseError('ERR_CONFIG', "wrapping must be 'local' or 'provider'")
+  }
   if (typeof domain !== 'string') throw new MortiseError('ERR_CONFIG', 'domain must be text')
   if (onEvent !== undefined && typeof onEvent !== 'function') {
     throw new MortiseError('ERR_CONFIG', 'onEvent must be a function')
@@ -72,6 +83,7 @@ export function checkKeyringOptions(options: KeyringOptions): KeyringConfig {
     domain: checkIdentifier(domain, 'domain', MAX_DOMAIN_LENGTH),
     providers: checkProviders(options.providers),
     store,
+    wrapping,
     times: checkTimes(options.cache),
     emit: eventEmitter(onEvent),
   }

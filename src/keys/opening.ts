@@ -1,10 +1,14 @@
+import type { SecretKey } from '../crypto/secret-key'
 import type { KeyRecord, Session } from '../key-store/store'
 import type { KeyPurpose } from '../providers/provider'
 import type { DataKey } from './access'
 import type { KeyCache } from './cache'
 import { checkUsable, isUsable, keyNotFound } from './key-use'
+import { isProviderKey } from './provider-keys'
 import type { KeySnapshot } from './snapshot'
 import type { UnlockedKey } from './unlock'
+
+type UnlockedDataKey = UnlockedKey & { readonly purpose: 'data' }
 
 /** An id that the store does not know is not asked for again during this time. */
 const UNKNOWN_MS = 1000
@@ -26,7 +30,7 @@ export class KeyOpening {
 
   loaded(id: string): DataKey | undefined {
     const record = this.#snapshot.fresh?.keys.get(id)
-    if (record?.purpose !== 'data' || !isUsable(record)) return undefined
+    if (record?.purpose !== 'data' || isProviderKey(record) || !isUsable(record)) return undefined
     return dataKeyOf(this.#cache.peek(record))
   }
 
@@ -34,8 +38,28 @@ export class KeyOpening {
     const unique = [...new Set(ids)]
     if (unique.length === 0) return new Map()
     const records = await this.#find(unique, 'data', session)
-    const keys = await Promise.all(records.map((record) => this.#unlockData(record)))
+    const unlocked = await Promise.all(records.map((record) => this.#unlockData(record)))
+    const keys = unlocked.map(({ dataKey }) => dataKey)
     return new Map(keys.map((key) => [key.id, key]))
+  }
+
+  /** The record of a provider key that envelopes name. */
+  async providerRecord(id: string, session?: Session): Promise<KeyRecord> {
+    const [record] = await this.#find([id], 'data', session)
+    if (record?.purpose !== 'data' || !isProviderKey(record)) {
+      throw keyNotFound(id, this.#domain, 'data')
+    }
+    checkUsable(record)
+    return record
+  }
+
+  /** Unlocked usable `data` KEKs by id; see {@link KeyOpening.open}. */
+  async keks(ids: Iterable<string>, session?: Session): Promise<ReadonlyMap<string, SecretKey>> {
+    const records = await this.#find([...new Set(ids)], 'data', session)
+    const unlocked = await Promise.all(
+      records.map(async (record) => [record.id, (await this.#unlockData(record)).kek] as const),
+    )
+    return new Map(unlocked)
   }
 
   /** The record of an index KEK that an index record names. */
@@ -46,12 +70,14 @@ export class KeyOpening {
     return record
   }
 
-  async #unlockData(record: KeyRecord): Promise<DataKey> {
-    if (record.purpose !== 'data') throw keyNotFound(record.id, this.#domain, 'data')
+  async #unlockData(record: KeyRecord): Promise<UnlockedDataKey> {
+    if (record.purpose !== 'data' || isProviderKey(record)) {
+      throw keyNotFound(record.id, this.#domain, 'data')
+    }
     checkUsable(record)
-    const key = dataKeyOf(await this.#cache.get(record))
-    if (key === undefined) throw keyNotFound(record.id, this.#domain, 'data')
-    return key
+    const unlocked = await this.#cache.get(record)
+    if (unlocked.purpose !== 'data') throw keyNotFound(record.id, this.#domain, 'data')
+    return unlocked
   }
 
   /** From memory, else all at once with one query. */

@@ -12,7 +12,13 @@ export type Providers = ReadonlyMap<string, KeyProvider>
 
 /** A KEK after its wrap was opened and checked, reduced to what its purpose needs. */
 export type UnlockedKey =
-  | { readonly purpose: 'data'; readonly providerUri: string; readonly dataKey: DataKey }
+  | {
+      readonly purpose: 'data'
+      readonly providerUri: string
+      /** Wraps subject keys. */
+      readonly kek: SecretKey
+      readonly dataKey: DataKey
+    }
   | { readonly purpose: 'index'; readonly providerUri: string; readonly kek: SecretKey }
 
 /** The identity that a provider binds into the wrap of a KEK. */
@@ -46,7 +52,8 @@ export async function unlockKey(
       unavailable = error
     }
   }
-  throw unavailable ?? notConfigured(record)
+  if (unavailable !== undefined) throw unavailable
+  return notConfigured(record)
 }
 
 async function askProvider(
@@ -81,7 +88,7 @@ function checkKey(bytes: Uint8Array, record: KeyRecord, wrap: KeyWrap): Unlocked
   }
   const { providerUri } = wrap
   return record.purpose === 'data'
-    ? { purpose: 'data', providerUri, dataKey: deriveDataKey(kek, record) }
+    ? { purpose: 'data', providerUri, kek, dataKey: deriveDataKey(kek, record) }
     : { purpose: 'index', providerUri, kek }
 }
 
@@ -100,9 +107,10 @@ function notThisKey(record: KeyRecord, wrap: KeyWrap, what: string): MortiseErro
   )
 }
 
-function notConfigured(record: KeyRecord): MortiseError {
+/** The error of a key that no configured provider wraps. */
+export function notConfigured(record: KeyRecord): never {
   const uris = record.wraps.map(({ providerUri }) => providerUri).join(', ')
-  return new MortiseError(
+  throw new MortiseError(
     'ERR_KEY_PROVIDER',
     `key ${record.id} (domain ${record.domain}, ${record.purpose}, version ${record.version}) is wrapped by ${uris || 'no provider'}, none of which this keyring has; add that provider to createKeyring`,
   )

@@ -1,5 +1,5 @@
 import { asBuffer } from '../bytes'
-import { keyIdOf } from '../envelope/open'
+import { keyNameOf } from '../envelope/open'
 import { rewrapKeyBlock } from '../envelope/rewrap'
 import { isMortiseError, type MortiseError, type MortiseErrorCode } from '../errors'
 import type { PageKeys } from './rewrap-keys'
@@ -50,8 +50,8 @@ export function headRow(
 export function keyIdsOf(rows: readonly HeadRow[]): ReadonlySet<string> {
   const ids = new Set<string>()
   for (const head of rows.flatMap(({ heads }) => heads)) {
-    const id = head === null ? null : attempt(() => keyIdOf(head))
-    if (typeof id === 'string') ids.add(id)
+    const name = head === null ? null : attempt(() => keyNameOf(head))
+    if (name !== null && 'kind' in name && name.kind === 'data') ids.add(name.id)
   }
   return ids
 }
@@ -85,11 +85,18 @@ function headRewrapper(keys: PageKeys): (head: Buffer) => Buffer | null {
   let last: { readonly head: Buffer; readonly block: Buffer | null } | undefined
   return (head) => {
     if (last === undefined || !last.head.equals(head)) {
-      const source = keys.source(keyIdOf(head))
-      last = { head, block: source && rewrapKeyBlock(head, source, keys.target) }
+      last = { head, block: rewrapHead(head, keys) }
     }
     return last.block
   }
+}
+
+/** @returns null where nothing is to be done: under a subject key, it is that key that is rewrapped */
+function rewrapHead(head: Buffer, keys: PageKeys): Buffer | null {
+  const { id, kind } = keyNameOf(head)
+  if (kind === 'subject') return null
+  const source = keys.source(id)
+  return source && rewrapKeyBlock(head, source, keys.target)
 }
 
 /** What is wrong with one value must not end the work on the others. */

@@ -1,11 +1,12 @@
 import type { DataSource, QueryRunner } from 'typeorm'
 import { tokenOf } from '../blind-index/token'
 import { asBuffer } from '../bytes'
-import { createOpener, keyIdOf } from '../envelope/open'
-import { type SealInput, sealRecord } from '../envelope/seal'
+import { createKeyRequest, type KeyRequestBuilder } from '../envelope/key-request'
+import { createOpener } from '../envelope/open'
+import { type SealInput, sealRecords } from '../envelope/seal'
 import { MortiseError } from '../errors'
 import type { Session } from '../key-store/store'
-import type { KeyAccess, TokenKey } from '../keys/access'
+import type { KeyAccess, SealingKey, TokenKey } from '../keys/access'
 import type { EncryptedColumn } from './encrypted-column'
 import type { RawRow } from './internals'
 import { Opened, Placeholder, type WriteRecord } from './placeholder'
@@ -70,23 +71,28 @@ export async function resolvePlaceholders(
     else push(records, parameter.record ?? parameter, index)
   })
   await resolveTokens(runtime, parameters, tokens, session)
-  if (records.size > 0) await sealRecords(runtime, parameters, records, session)
+  if (records.size > 0) await sealPlaceholders(runtime, parameters, records, session)
 }
 
-async function sealRecords(
+async function sealPlaceholders(
   { keys }: Runtime,
   parameters: unknown[],
   records: Map<WriteRecord, number[]>,
   session: Session,
 ): Promise<void> {
-  const key = await keys.sealingKey(session)
-  for (const indexes of records.values()) {
-    const inputs = indexes.map((index) => sealInput(parameters[index] as Placeholder, keys.domain))
-    const envelopes = sealRecord(key, inputs)
+  const key = (await keys.sealingKeys([null], session)).get(null) as SealingKey
+  const places = [...records.values()]
+  const sealed = await sealRecords(
+    places.map((indexes) => ({
+      key,
+      values: indexes.map((index) => sealInput(parameters[index] as Placeholder, keys.domain)),
+    })),
+  )
+  places.forEach((indexes, record) => {
     indexes.forEach((index, i) => {
-      parameters[index] = envelopes[i]
+      parameters[index] = sealed[record]?.[i]
     })
-  }
+  })
 }
 
 function sealInput(placeholder: Placeholder, domain: string): SealInput {
@@ -125,10 +131,10 @@ export async function openPage(
 ): Promise<void> {
   if (rows.length === 0 || columns.length === 0) return
   await runtime.prepare(session)
-  const ids = collectKeyIds(rows, columns)
-  if (ids.size === 0) return
-  const keys = await runtime.keys.openingKeys(ids, session)
-  const opener = createOpener((id) => keys.get(id) ?? keyVanished(id))
+  const needed = collectKeys(rows, columns)
+  if (needed.isEmpty) return
+  const keys = await runtime.keys.keysFor(needed.request, session)
+  const opener = createOpener(keys.keyOf)
   for (const row of rows) {
     for (const { key, column } of columns) {
       const sealed = row[key]
@@ -138,18 +144,18 @@ export async function openPage(
   }
 }
 
-function collectKeyIds(rows: readonly RawRow[], columns: readonly PageColumn[]): Set<string> {
-  const ids = new Set<string>()
+function collectKeys(rows: readonly RawRow[], columns: readonly PageColumn[]): KeyRequestBuilder {
+  const needed = createKeyRequest()
   for (const row of rows) {
     for (const { key, column } of columns) {
       const value = row[key]
       if (value === null || value === undefined || value instanceof Opened) continue
       const envelope = reviveEnvelope(value, column)
       row[key] = envelope
-      ids.add(keyIdOf(envelope, column.field.name))
+      needed.add(envelope, column.context)
     }
   }
-  return ids
+  return needed
 }
 
 /** Rows of the query cache went through JSON: `{ type: 'Buffer', data: […] }`. */
@@ -162,10 +168,6 @@ function reviveEnvelope(value: unknown, { field }: EncryptedColumn): Buffer {
     `${field.name}: the column does not hold bytes; its type in the database must be bytea`,
     { field: field.name },
   )
-}
-
-function keyVanished(id: string): never {
-  throw new MortiseError('ERR_KEY_NOT_FOUND', `key ${id} is not in the key store`)
 }
 
 function push<K, V>(groups: Map<K, V[]>, key: K, value: V): void {

@@ -2,10 +2,10 @@ import { describe, expect, test } from 'vitest'
 import {
   checkPrefix,
   fromText,
+  keyKind,
   MAX_CIPHERTEXT_BYTES,
   parseEnvelope,
   readKeyId,
-  refuseReservedFlags,
   toText,
 } from '../../src/envelope/format'
 import { refusal } from './keys'
@@ -67,18 +67,19 @@ describe('magic and flags', () => {
     expect(codes.filter((code) => code === 'ERR_ENVELOPE_MALFORMED')).toHaveLength(240)
   })
 
-  test('of 256 flag bytes, four open in this release and eight are reserved', () => {
+  test('of 256 flag bytes, twelve can be', () => {
     const outcomes = Array.from({ length: 256 }, (_, flags) => {
       try {
-        refuseReservedFlags(checkPrefix(Buffer.concat([Buffer.of(0xe1, flags), Buffer.alloc(8)])))
-        return 'opens'
+        checkPrefix(Buffer.concat([Buffer.of(0xe1, flags), Buffer.alloc(8)]))
+        return keyKind(flags)
       } catch (error) {
         return (error as { code: string }).code
       }
     })
     const at = (outcome: string) => outcomes.flatMap((found, i) => (found === outcome ? [i] : []))
-    expect(at('opens')).toEqual([0, 1, 2, 3])
-    expect(at('ERR_ENVELOPE_FLAGS')).toEqual([4, 5, 6, 7, 8, 9, 10, 11])
+    expect(at('data')).toEqual([0, 1, 2, 3])
+    expect(at('subject')).toEqual([4, 5, 6, 7])
+    expect(at('provider')).toEqual([8, 9, 10, 11])
     expect(at('ERR_ENVELOPE_MALFORMED')).toHaveLength(244)
   })
 
@@ -86,9 +87,6 @@ describe('magic and flags', () => {
     expect(() => parseEnvelope(Buffer.alloc(0), 'Person.x')).toThrow(/^Person\.x does not hold/)
     expect(() => parseEnvelope(Buffer.from('\xe2', 'latin1'), 'Person.x')).toThrow(
       expect.objectContaining({ code: 'ERR_ENVELOPE_VERSION', field: 'Person.x' }),
-    )
-    expect(() => refuseReservedFlags(4, 'Person.x')).toThrow(
-      /Person\.x.*not supported by this release/,
     )
   })
 })

@@ -2,7 +2,7 @@ import { inspect } from 'node:util'
 import { describe, expect, test, vi } from 'vitest'
 import * as keyWrap from '../../src/crypto/key-wrap'
 import { encodeValue } from '../../src/envelope/codec'
-import { createOpener, keyIdOf } from '../../src/envelope/open'
+import { createOpener, keyNameOf } from '../../src/envelope/open'
 import { encodeRowId } from '../../src/envelope/row-id'
 import { sealRecord } from '../../src/envelope/seal'
 import { MortiseError } from '../../src/errors'
@@ -51,7 +51,7 @@ describe('an opener', () => {
     fields.forEach((target, column) => {
       opener.open(rows[0]![column]!, target)
     })
-    expect(keyOf.mock.calls).toEqual([[key.id]])
+    expect(keyOf.mock.calls).toEqual([[key.id, 'data']])
     createOpener(keyOf).open(rows[0]![0]!, fields[0]!)
     expect(keyOf).toHaveBeenCalledTimes(2)
   })
@@ -159,10 +159,13 @@ describe('the order of checks', () => {
   })
 })
 
-describe('keyIdOf', () => {
+describe('keyNameOf', () => {
   test('reads the id without a key', () => {
-    expect(keyIdOf(seal())).toBe(key.id)
-    expect(keyIdOf(new Uint8Array(seal()))).toBe(key.id)
+    expect(keyNameOf(seal())).toEqual({ id: key.id, kind: 'data' })
+    expect(keyNameOf(new Uint8Array(seal()))).toEqual({ id: key.id, kind: 'data' })
+    const other = (flags: number) => Buffer.concat([Buffer.of(0xe1, flags), seal().subarray(2)])
+    expect(keyNameOf(other(4)).kind).toBe('subject')
+    expect(keyNameOf(other(8)).kind).toBe('provider')
   })
 
   test.each([
@@ -175,13 +178,12 @@ describe('keyIdOf', () => {
       'ERR_ENVELOPE_VERSION',
     ],
     [
-      'a subject key',
-      Buffer.concat([Buffer.of(0xe1, 4), seal().subarray(2)]),
-      'ERR_ENVELOPE_FLAGS',
+      'a subject key of a provider',
+      Buffer.concat([Buffer.of(0xe1, 12), seal().subarray(2)]),
+      'ERR_ENVELOPE_MALFORMED',
     ],
-    ['a provider', Buffer.concat([Buffer.of(0xe1, 8), seal().subarray(2)]), 'ERR_ENVELOPE_FLAGS'],
   ] as const)('refuses %s, naming the field', (_, bytes, code) => {
-    expect(() => keyIdOf(bytes, 'Person.x')).toThrow(
+    expect(() => keyNameOf(bytes, 'Person.x')).toThrow(
       expect.objectContaining({ code, field: 'Person.x' }),
     )
   })

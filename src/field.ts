@@ -30,6 +30,8 @@ export interface FieldOptions extends FieldIndexOptions {
   readonly type: FieldType
   /** Binds each value to its row's primary key. */
   readonly bindRow?: boolean | undefined
+  /** Seals each value under the key of its row's data subject. */
+  readonly subject?: boolean | undefined
 }
 
 /** A checked field: envelope and indexes, without keys and without any ORM. */
@@ -102,9 +104,9 @@ export function defineField(options: FieldOptions): Field {
 
 /** A class may live in several DataSources, each with the domain of its keyring. */
 function contextPerDomain(options: FieldOptions, type: ValueType): Field['context'] {
-  const { name, fieldId, bindRow: rowBound, pad } = options
+  const { name, fieldId, bindRow: rowBound, subject, pad } = options
   const create = (domain: string) =>
-    createFieldContext({ name, domain, fieldId, type, rowBound, pad })
+    createFieldContext({ name, domain, fieldId, type, rowBound, subject, pad })
   // Made at once, so that a wrong field id or pad is found here and not with the first row.
   const contexts = new Map([[DEFAULT_DOMAIN, create(DEFAULT_DOMAIN)]])
   return (domain) => {

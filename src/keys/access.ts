@@ -118,6 +118,8 @@ export interface IndexDeclaration {
  */
 export interface KeyAccess {
   readonly domain: string
+  /** With `provider`, DEKs are wrapped outside of this process, and subjects have no keys. */
+  readonly wrapping: 'local' | 'provider'
   /**
    * Gives a keyring that was made without a store the one of its DataSource.
    *

@@ -111,13 +111,14 @@ function makeParts(config: KeyringConfig): Parts {
 
 function accessTo(parts: Parts): KeyAccess {
   const { slot, snapshot, cache, opening, registry, subjects } = parts
-  const { domain } = parts.config
+  const { domain, wrapping } = parts.config
   const open = <T>(work: () => T): T => {
     if (parts.closing.begun !== undefined) throw closedError()
     return work()
   }
   return {
     domain,
+    wrapping,
     attachStore: (owner, create) => open(() => slot.attach(owner, create)),
     ready: async (session) => {
       await open(() => snapshot.reload(session))

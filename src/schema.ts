@@ -9,6 +9,10 @@ export interface EncryptedTableColumn {
   readonly fieldId: string
   /** Column name in the database. */
   readonly column: string
+  /** Columns of the field's tokens and buckets. Nullable where the field has a subject. */
+  readonly indexColumns: readonly string[]
+  /** Column of the subject whose key seals the field; null for a field without one. */
+  readonly subjectColumn: string | null
 }
 
 /** A table with encrypted columns, as SQL needs it. */
@@ -38,13 +42,18 @@ export function registerSchema(target: object, schema: EncryptedSchema): void {
   schemas.set(target, schema)
 }
 
+/** The tables that a DataSource encrypts, or undefined for anything else. */
+export function findSchema(target: object): EncryptedSchema | undefined {
+  return schemas.get(target)
+}
+
 /**
  * The tables that a DataSource encrypts.
  *
  * @throws ERR_CONFIG where it is not encrypted, or not initialized yet
  */
 export function schemaOf(target: object): EncryptedSchema {
-  const schema = schemas.get(target)
+  const schema = findSchema(target)
   if (schema) return schema
   throw new MortiseError(
     'ERR_CONFIG',

@@ -2,13 +2,21 @@ import type { EntityMetadata, ObjectLiteral, ValueTransformer } from 'typeorm'
 import { MortiseError } from '../errors'
 import { defineField } from '../field'
 import { checkColumn, checkDeclaredOnce, checkGroups, checkUniqueFieldIds } from './check-columns'
-import { type ColumnMark, type ColumnRole, markOf, markTransformer } from './declaration'
+import {
+  type ColumnMark,
+  type ColumnRole,
+  fieldOptions,
+  markOf,
+  markTransformer,
+} from './declaration'
 import {
   type EncryptedColumn,
   encryptedColumnOf,
   registerEncryptedColumns,
 } from './encrypted-column'
 import type { ColumnMetadata } from './internals'
+import { rememberEntities } from './row-of-id'
+import { findSubjectColumn } from './subject-column'
 import { bucketTransformer, envelopeTransformer, tokenTransformer } from './transformers'
 
 /**
@@ -38,6 +46,7 @@ function bindEntity(metadata: EntityMetadata, domain: string): readonly Encrypte
   if (columns.length === 0) return columns
   registerEncryptedColumns(metadata, columns)
   writeHiddenColumns(metadata)
+  if (columns.some(({ subject }) => subject !== null)) rememberEntities(metadata)
   return columns
 }
 
@@ -50,13 +59,15 @@ function bindColumn(
   const name = `${metadata.targetName}.${main.propertyPath}`
   checkColumn(metadata, main, name)
   const fieldId = mark.options.fieldId ?? `${metadata.tableName}.${main.propertyPath}`
-  const field = defineField({ ...mark.options, name, fieldId })
+  const field = defineField(fieldOptions(mark.options, name, fieldId))
+  const path = mark.options.subject
+  const subject = path === undefined ? null : findSubjectColumn(metadata, name, path)
   const hmac = field.exact ? hiddenColumn(metadata, main, 'hmac') : null
   const lofi = field.bucketing ? hiddenColumn(metadata, main, 'lofi') : null
   main.transformer = markTransformer(envelopeTransformer(field), mark)
   if (hmac) deriveFrom(main, hmac, tokenTransformer(field))
   if (lofi) deriveFrom(main, lofi, bucketTransformer(field))
-  return { field, context: field.context(domain), main, hmac, lofi }
+  return { field, context: field.context(domain), main, hmac, lofi, subject }
 }
 
 function hiddenColumn(

@@ -2,9 +2,17 @@ import type { QueryRunner } from 'typeorm'
 import { columnSql } from './compile-predicate'
 import { flagParts, lossyPlaces, matches, sureSql } from './condition'
 import { type BuilderInternals, type ExpressionMap, internalsOf, type RawRow } from './internals'
-import { ExtraColumns, evidenceOf, flagSql, type PageColumns, refineLimit } from './page-reader'
+import { openPage } from './open-page'
+import {
+  ExtraColumns,
+  evidenceOf,
+  extraColumn,
+  flagSql,
+  type PageColumns,
+  refineLimit,
+} from './page-reader'
 import { type OrderKey, type Plan, toManyAliases } from './plan'
-import { openPage, type Runtime, sessionOf } from './runtime'
+import { type Runtime, sessionOf } from './runtime'
 import { stateOf } from './select-state'
 import { type SortKey, sortRows } from './sort-rows'
 
@@ -99,10 +107,7 @@ function candidateQuery(clone: object, plan: Plan): CandidateQuery {
   const sure = extras.select(`(${sureSql(plan.condition)}) IS TRUE`)
   for (const part of flagParts(plan.condition)) extras.select(flagSql(part))
   const places = [...lossyPlaces(plan.condition), ...plan.order.flatMap(({ place }) => place ?? [])]
-  const columns = places.map((place) => ({
-    ...place,
-    key: extras.select(columnSql({ alias: place.alias, builder }, place.column.main)),
-  }))
+  const columns = places.map((place) => extraColumn(builder, place, extras))
   for (const { sql } of plan.order) extras.select(sql)
   dropUnusedJoins(builder, plan)
   const many = toManyAliases(map)

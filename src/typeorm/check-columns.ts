@@ -137,8 +137,9 @@ function pathOf({ main }: EncryptedColumn): string {
   return `${main.entityMetadata.tablePath}.${main.databaseName}`
 }
 
-function describe({ field, context }: EncryptedColumn): unknown {
-  return [field.type, field.declaration, field.exact?.unique, context.pad]
+function describe({ field, context, subject }: EncryptedColumn): unknown {
+  const sealing = [context.pad, subject?.column.databaseName]
+  return [field.type, field.declaration, field.exact?.unique, ...sealing]
 }
 
 function invalid(field: string, role: string): MortiseError {

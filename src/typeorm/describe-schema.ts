@@ -19,7 +19,7 @@ export function describeSchema(
 /** By physical table: classes of one inheritance tree share theirs. */
 function tablesOf(columns: readonly EncryptedColumn[]): EncryptedTable[] {
   const tables = new Map<string, EncryptedTable & { columns: EncryptedTableColumn[] }>()
-  for (const { main, field } of columns) {
+  for (const { main, hmac, lofi, field, subject } of columns) {
     const { tablePath, schema, tableName, primaryColumns } = main.entityMetadata
     const table = tables.get(tablePath) ?? {
       schema: schema ?? null,
@@ -29,7 +29,13 @@ function tablesOf(columns: readonly EncryptedColumn[]): EncryptedTable[] {
     }
     tables.set(tablePath, table)
     if (table.columns.some(({ column }) => column === main.databaseName)) continue
-    table.columns.push({ field: field.name, fieldId: field.fieldId, column: main.databaseName })
+    table.columns.push({
+      field: field.name,
+      fieldId: field.fieldId,
+      column: main.databaseName,
+      indexColumns: [hmac, lofi].flatMap((column) => (column ? [column.databaseName] : [])),
+      subjectColumn: subject?.column.databaseName ?? null,
+    })
   }
   return [...tables.values()]
 }

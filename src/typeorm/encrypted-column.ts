@@ -2,6 +2,7 @@ import type { EntityMetadata } from 'typeorm'
 import type { FieldContext } from '../envelope/field-context'
 import type { Field } from '../field'
 import type { ColumnMetadata } from './internals'
+import type { SubjectColumn } from './subject-column'
 
 /** One encrypted property of one entity in one DataSource: its field and its three columns. */
 export interface EncryptedColumn {
@@ -14,9 +15,12 @@ export interface EncryptedColumn {
   readonly hmac: ColumnMetadata | null
   /** Holds the bucket, in clear; null without a range index. */
   readonly lofi: ColumnMetadata | null
+  /** Holds the subject whose key seals the value; null where a KEK does. */
+  readonly subject: SubjectColumn | null
 }
 
 const byColumn = new WeakMap<ColumnMetadata, EncryptedColumn>()
+const byField = new WeakMap<Field, EncryptedColumn>()
 const byMetadata = new WeakMap<EntityMetadata, readonly EncryptedColumn[]>()
 
 /** Remembers the encrypted columns of an entity, once its metadata was built for a DataSource. */
@@ -25,7 +29,10 @@ export function registerEncryptedColumns(
   columns: readonly EncryptedColumn[],
 ): void {
   byMetadata.set(metadata, columns)
-  for (const column of columns) byColumn.set(column.main, column)
+  for (const column of columns) {
+    byColumn.set(column.main, column)
+    byField.set(column.field, column)
+  }
 }
 
 /** The encrypted columns of an entity; empty for a plain one. */
@@ -36,4 +43,11 @@ export function encryptedColumnsOf(metadata: EntityMetadata): readonly Encrypted
 /** The encrypted column whose envelope column this is, or undefined for any other column. */
 export function encryptedColumnOf(column: ColumnMetadata | undefined): EncryptedColumn | undefined {
   return column && byColumn.get(column)
+}
+
+/** The encrypted column that a field was bound to. */
+export function encryptedColumnOfField(field: Field): EncryptedColumn {
+  const column = byField.get(field)
+  if (column) return column
+  throw new RangeError(`${field.name} is not bound to a column`)
 }

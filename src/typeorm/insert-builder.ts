@@ -1,29 +1,31 @@
 import { InsertQueryBuilder, type InsertResult, type ObjectLiteral } from 'typeorm'
+import { checkInsertion } from './conflict'
 import type { ColumnMetadata } from './internals'
 import { internalsOf } from './internals'
-import type { WriteRecord } from './placeholder'
 import { redactQueryError } from './redact'
-import { bindParameter, checkValueSet } from './write-record'
+import { type SubjectColumn, subjectIdOf } from './subject-column'
+import { beginRow, bindParameter, checkValueSet, type RowWrite } from './write-record'
 
-/** What one rendering of an INSERT knows: its records, by row, and the one being rendered. */
+/** What one rendering of an INSERT knows: its rows, by index, and the one being rendered. */
 interface Rendering {
-  readonly records: WriteRecord[]
-  current: WriteRecord | undefined
+  readonly rows: RowWrite[]
+  current: RowWrite | undefined
 }
 
 const renderings = new WeakMap<object, Rendering>()
 
 /**
- * INSERT with one record per VALUES tuple. By tuple and not by object, so that the same object
- * inserted twice is two records and shares no DEK.
+ * INSERT with one row per VALUES tuple. By tuple and not by object, so that the same object inserted
+ * twice is two rows and shares no DEK.
  *
  * Has no fields and no constructor: it is put under builders that TypeORM made.
  */
 export class EncryptedInsertBuilder<E extends ObjectLiteral> extends InsertQueryBuilder<E> {
   protected override createValuesExpression(): string {
-    renderings.set(this, { records: [], current: undefined })
+    renderings.set(this, { rows: [], current: undefined })
     const { mainAlias } = internalsOf(this).expressionMap
     if (mainAlias?.hasMetadata) {
+      checkInsertion(mainAlias.metadata, internalsOf(this).expressionMap, this.getInsertedColumns())
       for (const values of this.getValueSets()) checkValueSet(mainAlias.metadata, values)
     }
     return super.createValuesExpression()
@@ -36,8 +38,8 @@ export class EncryptedInsertBuilder<E extends ObjectLiteral> extends InsertQuery
   ): string {
     const rendering = renderings.get(this)
     if (!rendering) return super.createColumnValueExpression(valueSets, index, column)
-    rendering.records[index] ??= {}
-    rendering.current = rendering.records[index]
+    rendering.rows[index] ??= insertedRow(valueSets[index] ?? {}, this.getInsertedColumns())
+    rendering.current = rendering.rows[index]
     try {
       return super.createColumnValueExpression(valueSets, index, column)
     } finally {
@@ -56,4 +58,16 @@ export class EncryptedInsertBuilder<E extends ObjectLiteral> extends InsertQuery
       throw redactQueryError(error, internalsOf(this).expressionMap.mainAlias)
     }
   }
+}
+
+/** A column that the statement leaves out gets its default, whatever the object says. */
+function insertedRow(values: ObjectLiteral, inserted: readonly ColumnMetadata[]): RowWrite {
+  const subjectOf = (subject: SubjectColumn) =>
+    inserted.includes(subject.column)
+      ? subjectIdOf(subject, subject.column.getEntityValue(values))
+      : null
+  return beginRow(
+    subjectOf,
+    'give it a value in the application; one that the database makes is known too late',
+  )
 }

@@ -1,5 +1,6 @@
 import type { DataSource, EntityManager, EntityMetadata, QueryRunner } from 'typeorm'
 import { MortiseError } from '../errors'
+import type { KeyAccess } from '../keys/access'
 import { type Keyring, keyAccess } from '../keys/keyring'
 import { bindMetadata } from './bind-metadata'
 import { describeSchema } from './describe-schema'
@@ -26,6 +27,13 @@ export interface EncryptionOptions {
    * @defaultValue 20,000
    */
   readonly maxRefine?: number | undefined
+  /**
+   * How values are read whose subject was shredded: `'null'` gives null for each, whatever the
+   * property's type says; saving such an entity leaves them as they are.
+   *
+   * @defaultValue `'throw'`: ERR_SUBJECT_SHREDDED
+   */
+  readonly shredded?: 'throw' | 'null' | undefined
 }
 
 const DEFAULT_MAX_REFINE = 20_000
@@ -61,6 +69,7 @@ export function withEncryption(dataSource: DataSource, options: EncryptionOption
   const runtime: Runtime = {
     keys,
     maxRefine: options.maxRefine ?? DEFAULT_MAX_REFINE,
+    shredded: options.shredded ?? 'throw',
     prepare: preparation.prepare,
   }
   keys.attachStore(dataSource, () => {
@@ -71,6 +80,7 @@ export function withEncryption(dataSource: DataSource, options: EncryptionOption
   overrideMetadatas(dataSource, async () => {
     preparation.reset()
     columns = bindMetadata(dataSource.entityMetadatas, keys.domain)
+    checkSubjectKeys(columns, keys)
     tables = keptHere ? await keyStoreMetadatas(dataSource) : []
     describeSchema(dataSource, options.keyring, columns)
     dataSource.subscribers.push(placeholderResolver(runtime))
@@ -82,16 +92,30 @@ export function withEncryption(dataSource: DataSource, options: EncryptionOption
   return dataSource
 }
 
-function checkInstall(dataSource: DataSource, { maxRefine = 0 }: EncryptionOptions): void {
+function checkInstall(dataSource: DataSource, options: EncryptionOptions): void {
+  const { maxRefine = 0, shredded = 'throw' } = options
   const problem = dataSource.isInitialized
     ? 'withEncryption() must come before dataSource.initialize()'
     : installed.has(dataSource)
       ? 'withEncryption() was already called on this DataSource'
       : !Number.isSafeInteger(maxRefine) || maxRefine < 0
         ? 'maxRefine must be a whole number of rows'
-        : undefined
+        : shredded !== 'throw' && shredded !== 'null'
+          ? "shredded must be 'throw' or 'null'"
+          : undefined
   if (problem) throw new MortiseError('ERR_CONFIG', problem)
   installed.add(dataSource)
+}
+
+function checkSubjectKeys(columns: readonly EncryptedColumn[], { wrapping }: KeyAccess): void {
+  const column = columns.find(({ subject }) => subject !== null)
+  if (!column || wrapping === 'local') return
+  throw new MortiseError(
+    'ERR_CONFIG',
+    `${column.field.name} has a subject, and the keyring's DEKs are wrapped by the provider, which ` +
+      "has no keys of subjects: use a keyring with wrapping 'local'",
+    { field: column.field.name },
+  )
 }
 
 function overrideMetadatas(dataSource: DataSource, bind: () => Promise<void>): void {

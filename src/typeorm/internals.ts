@@ -47,6 +47,18 @@ export interface ExpressionMap {
   readonly commonTableExpressions: unknown[]
   whereEntities: ObjectLiteral[]
   valuesSet?: ObjectLiteral | ObjectLiteral[]
+  /** Set on 1.x by `valuesFromSelect()`. */
+  insertFromSelect?: object
+  /** SQL text after ON CONFLICT; 0.3 only. */
+  onConflict?: string
+  onUpdate?: {
+    /** Column names; a text is the name of a constraint. */
+    readonly conflict?: string | readonly string[]
+    /** Column names that take the value that was to be inserted. */
+    readonly overwrite?: readonly string[]
+    /** Column names that take a parameter of their name; 0.3 only. */
+    readonly columns?: readonly string[]
+  }
   parameters: ObjectLiteral
   clone(): ExpressionMap
 }
@@ -108,5 +120,14 @@ export function internalsOf(builder: object): BuilderInternals {
 /** The DataSource of a builder on either TypeORM line. */
 export function dataSourceOf(builder: object): DataSource {
   const { dataSource, connection } = builder as BuilderInternals
+  return (dataSource ?? connection) as DataSource
+}
+
+/** The DataSource of an entity's metadata on either TypeORM line. */
+export function dataSourceOfMetadata(metadata: EntityMetadata): DataSource {
+  const { dataSource, connection } = metadata as {
+    dataSource?: DataSource
+    connection?: DataSource
+  }
   return (dataSource ?? connection) as DataSource
 }

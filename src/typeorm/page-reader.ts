@@ -2,10 +2,17 @@ import { MortiseError } from '../errors'
 import { columnSql } from './compile-predicate'
 import { type ColumnPlace, contradicts, type Evidence, isLossy, matches } from './condition'
 import { encryptedColumnsOf } from './encrypted-column'
-import { type ExpressionMap, internalsOf, type RawRow, type SelectInternals } from './internals'
+import {
+  type ExpressionMap,
+  internalsOf,
+  type RawRow,
+  type SelectedColumn,
+  type SelectInternals,
+} from './internals'
+import { openPage, type PageColumn } from './open-page'
 import { Opened } from './placeholder'
 import { type Plan, planField } from './plan'
-import { openPage, type PageColumn, type Runtime, sessionOf } from './runtime'
+import { type Runtime, sessionOf } from './runtime'
 import type { PageReader } from './select-state'
 import { type SortKey, sortRows } from './sort-rows'
 
@@ -22,8 +29,12 @@ export interface PageReading {
 /** Where the envelopes of each place are in a raw row. */
 export type PageColumns = readonly (PageColumn & { readonly alias: string })[]
 
-/** The encrypted columns that TypeORM selects for the entities of the query. */
-export function selectedColumns(builder: object): PageColumns {
+/**
+ * The encrypted columns that TypeORM selects for the entities of the query.
+ *
+ * @param extras - gets the subject columns that it does not select
+ */
+export function selectedColumns(builder: object, extras: ExtraColumns): PageColumns {
   const internals = builder as SelectInternals
   return internals.expressionMap.aliases.flatMap((alias) => {
     if (!alias.hasMetadata) return []
@@ -33,9 +44,36 @@ export function selectedColumns(builder: object): PageColumns {
     return encrypted.flatMap((column) => {
       const sql = columnSql({ alias: alias.name, builder: internalsOf(builder) }, column.main)
       const select = selects.find(({ selection }) => selection === sql)
-      return select ? [{ key: select.aliasName, column, alias: alias.name }] : []
+      if (!select) return []
+      const place = { alias: alias.name, column }
+      const subjectKey = subjectKeyOf(builder, place, extras, selects)
+      return [{ ...place, key: select.aliasName, subjectKey }]
     })
   })
+}
+
+/** An encrypted column that is selected for mortise alone, with the subject of its row. */
+export function extraColumn(
+  builder: object,
+  place: ColumnPlace,
+  extras: ExtraColumns,
+): PageColumns[number] {
+  const target = { alias: place.alias, builder: internalsOf(builder) }
+  const key = extras.select(columnSql(target, place.column.main))
+  return { ...place, key, subjectKey: subjectKeyOf(builder, place, extras, []) }
+}
+
+/** The name in the raw row of the subject of a place, which is always selected along with it. */
+function subjectKeyOf(
+  builder: object,
+  { alias, column }: ColumnPlace,
+  extras: ExtraColumns,
+  selects: readonly SelectedColumn[],
+): string | null {
+  if (!column.subject) return null
+  const sql = columnSql({ alias, builder: internalsOf(builder) }, column.subject.column)
+  const select = selects.find(({ selection }) => selection === sql)
+  return select?.aliasName ?? extras.select(sql)
 }
 
 /** Columns added to a SELECT under names that no application uses. */
@@ -54,6 +92,10 @@ export class ExtraColumns {
   /** The name of an expression that was selected, or undefined. */
   nameOf(sql: string): string | undefined {
     return this.#bySql.get(sql)
+  }
+
+  get isEmpty(): boolean {
+    return this.#bySql.size === 0
   }
 
   /** Puts the expressions into a SELECT list; TypeORM does not hydrate raw expressions. */

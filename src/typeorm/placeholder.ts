@@ -9,8 +9,11 @@ import type { Field } from '../field'
 /** What a placeholder becomes: an envelope or a token, made by the statement's hook, or a bucket. */
 export type PlaceholderUse = 'seal' | 'token' | 'bucket'
 
-/** The statement's row that a value is written to; all values of one record share a DEK. */
-export type WriteRecord = object
+/** What shares a DEK: by identity, all values that one statement writes into one row for one subject. */
+export interface WriteRecord {
+  /** Canonical subject id; null for values without a subject. */
+  readonly subject: string | null
+}
 
 let digestKey: SecretKey | undefined
 

@@ -5,6 +5,7 @@ import { type ExpressionMap, internalsOf, type RawRow, type SelectInternals } fr
 import {
   createPageReader,
   ExtraColumns,
+  extraColumn,
   flagSql,
   type PageColumns,
   placeKey,
@@ -30,10 +31,13 @@ export function pageReading<R>(
   runtime: Runtime,
   load: () => Promise<R>,
 ): Promise<R> {
-  const reading = { runtime, plan, columns: [], extras: new ExtraColumns(), sort: [] }
-  return withReader(builder, internalsOf(builder).expressionMap, load, () =>
-    createPageReader({ ...reading, columns: selectedColumns(builder) }),
-  )
+  const extras = new ExtraColumns()
+  const columns = selectedColumns(builder, extras)
+  const own = internalsOf(builder).expressionMap
+  const map = extras.isEmpty ? own : own.clone()
+  extras.addTo(map)
+  const reader = createPageReader({ runtime, plan, columns, extras, sort: [] })
+  return withReader(builder, map, load, reader)
 }
 
 /** One statement for all rows: refined and sorted before hydration. */
@@ -44,15 +48,15 @@ export function singleStatement<R>(
   load: () => Promise<R>,
 ): Promise<R> {
   const map = internalsOf(builder).expressionMap.clone()
-  const selected = selectedColumns(builder)
   const extras = new ExtraColumns()
+  const selected = selectedColumns(builder, extras)
   const columns = [...selected, ...missingColumns(builder, plan, selected, extras)]
   for (const part of flagParts(plan.condition)) extras.select(flagSql(part))
   const sort = sortKeys(plan.order, columns, extras)
   extras.addTo(map)
   orderPlainly(map, plan.order)
   const reader = createPageReader({ runtime, plan, columns, extras, sort })
-  return withReader(builder, map, load, () => reader)
+  return withReader(builder, map, load, reader)
 }
 
 /** The rows of one page by their primary keys, in the order of the keys. */
@@ -68,28 +72,28 @@ export function withinKeys<R>(
   // A cached page could be older than the keys, and would lose rows.
   map.cache = false
   restrictToKeys(builder, map, keys)
-  const selected = selectedColumns(builder)
   const extras = new ExtraColumns()
+  const selected = selectedColumns(builder, extras)
   const columns = [...selected, ...missingColumns(builder, plan, selected, extras)]
   for (const part of flagParts(plan.condition)) extras.select(flagSql(part))
   extras.addTo(map)
   orderPlainly(map, plan.order)
   const reader = createPageReader({ runtime, plan, columns, extras, sort: [] })
   const ordered = inKeyOrder(builder, reader, keys)
-  return withReader(builder, map, load, () => ordered)
+  return withReader(builder, map, load, ordered)
 }
 
 async function withReader<R>(
   builder: object,
   map: ExpressionMap,
   load: () => Promise<R>,
-  reader: () => PageReader,
+  reader: PageReader,
 ): Promise<R> {
   const state = stateOf(builder)
   const internals = internalsOf(builder)
   const before = { map: internals.expressionMap, reader: state.reader, rendering: state.rendering }
   internals.expressionMap = map
-  state.reader = reader()
+  state.reader = reader
   state.rendering = true
   try {
     return await load()
@@ -112,8 +116,7 @@ function missingColumns(
   return places.flatMap((place) => {
     if (known.has(placeKey(place))) return []
     known.add(placeKey(place))
-    const sql = columnSql({ alias: place.alias, builder: internalsOf(builder) }, place.column.main)
-    return [{ ...place, key: extras.select(sql) }]
+    return [extraColumn(builder, place, extras)]
   })
 }
 

@@ -1,30 +1,20 @@
 import type { DataSource, QueryRunner } from 'typeorm'
 import { tokenOf } from '../blind-index/token'
-import { asBuffer } from '../bytes'
-import { createKeyRequest, type KeyRequestBuilder } from '../envelope/key-request'
-import { createOpener } from '../envelope/open'
 import { type SealInput, sealRecords } from '../envelope/seal'
 import { MortiseError } from '../errors'
 import type { Session } from '../key-store/store'
 import type { KeyAccess, SealingKey, TokenKey } from '../keys/access'
-import type { EncryptedColumn } from './encrypted-column'
-import type { RawRow } from './internals'
-import { Opened, Placeholder, type WriteRecord } from './placeholder'
+import { Placeholder, type WriteRecord } from './placeholder'
 
 /** What one DataSource needs to seal and to open: its keys, and whether they may be used yet. */
 export interface Runtime {
   readonly keys: KeyAccess
   /** How many rows beyond its page one query may open. */
   readonly maxRefine: number
+  /** How the values of a subject whose key was destroyed are read. */
+  readonly shredded: 'throw' | 'null'
   /** Compares the declarations with the key store and loads keys, once. */
   prepare(session: Session): Promise<void>
-}
-
-/** Where the envelopes of one column are in the rows of a page. */
-export interface PageColumn {
-  /** Name in the raw row. */
-  readonly key: string
-  readonly column: EncryptedColumn
 }
 
 const runtimes = new WeakMap<DataSource, Runtime>()
@@ -68,7 +58,7 @@ export async function resolvePlaceholders(
   parameters.forEach((parameter, index) => {
     if (!(parameter instanceof Placeholder)) return
     if (parameter.use === 'token') tokens.push(index)
-    else push(records, parameter.record ?? parameter, index)
+    else push(records, parameter.record ?? { subject: null }, index)
   })
   await resolveTokens(runtime, parameters, tokens, session)
   if (records.size > 0) await sealPlaceholders(runtime, parameters, records, session)
@@ -80,11 +70,12 @@ async function sealPlaceholders(
   records: Map<WriteRecord, number[]>,
   session: Session,
 ): Promise<void> {
-  const key = (await keys.sealingKeys([null], session)).get(null) as SealingKey
+  const subjects = new Set([...records.keys()].map(({ subject }) => subject))
+  const sealingKeys = await keys.sealingKeys(subjects, session)
   const places = [...records.values()]
   const sealed = await sealRecords(
-    places.map((indexes) => ({
-      key,
+    [...records].map(([{ subject }, indexes]) => ({
+      key: sealingKeys.get(subject) as SealingKey,
       values: indexes.map((index) => sealInput(parameters[index] as Placeholder, keys.domain)),
     })),
   )
@@ -113,61 +104,6 @@ async function resolveTokens(
     tokenKeys.set(name, key)
     parameters[index] = tokenOf(key, encoded)
   }
-}
-
-/**
- * Opens a page of raw rows in place: each envelope becomes an {@link Opened}, NULL stays NULL.
- *
- * All unknown keys are fetched with one question; opening is then synchronous.
- *
- * @throws ERR_KEY_NOT_FOUND, ERR_KEY_STATE for the keys, ERR_DECRYPTION_FAILED and the envelope
- *   errors for the values, each naming entity.property
- */
-export async function openPage(
-  runtime: Runtime,
-  rows: readonly RawRow[],
-  columns: readonly PageColumn[],
-  session: Session,
-): Promise<void> {
-  if (rows.length === 0 || columns.length === 0) return
-  await runtime.prepare(session)
-  const needed = collectKeys(rows, columns)
-  if (needed.isEmpty) return
-  const keys = await runtime.keys.keysFor(needed.request, session)
-  const opener = createOpener(keys.keyOf)
-  for (const row of rows) {
-    for (const { key, column } of columns) {
-      const sealed = row[key]
-      if (!Buffer.isBuffer(sealed)) continue
-      row[key] = new Opened(opener.open(sealed, column.context), sealed)
-    }
-  }
-}
-
-function collectKeys(rows: readonly RawRow[], columns: readonly PageColumn[]): KeyRequestBuilder {
-  const needed = createKeyRequest()
-  for (const row of rows) {
-    for (const { key, column } of columns) {
-      const value = row[key]
-      if (value === null || value === undefined || value instanceof Opened) continue
-      const envelope = reviveEnvelope(value, column)
-      row[key] = envelope
-      needed.add(envelope, column.context)
-    }
-  }
-  return needed
-}
-
-/** Rows of the query cache went through JSON: `{ type: 'Buffer', data: […] }`. */
-function reviveEnvelope(value: unknown, { field }: EncryptedColumn): Buffer {
-  if (value instanceof Uint8Array) return asBuffer(value)
-  const cached = value as { type?: unknown; data?: unknown }
-  if (cached.type === 'Buffer' && Array.isArray(cached.data)) return Buffer.from(cached.data)
-  throw new MortiseError(
-    'ERR_ENVELOPE_MALFORMED',
-    `${field.name}: the column does not hold bytes; its type in the database must be bytea`,
-    { field: field.name },
-  )
 }
 
 function push<K, V>(groups: Map<K, V[]>, key: K, value: V): void {

@@ -1,31 +1,60 @@
 import { type ObjectLiteral, UpdateQueryBuilder, type UpdateResult } from 'typeorm'
 import { internalsOf } from './internals'
 import { rewriteExactCondition } from './object-where'
-import type { WriteRecord } from './placeholder'
 import { redactQueryError } from './redact'
+import { rowOfId } from './row-of-id'
+import { planUpdate, type UpdateWrite } from './update-subjects'
+import { factsOf, type WhereFacts } from './where-facts'
 import { bindParameter, checkValueSet } from './write-record'
 
-const records = new WeakMap<object, WriteRecord>()
+const writes = new WeakMap<object, UpdateWrite>()
+/** The facts of each builder; null once a condition may let rows in that they do not describe. */
+const facts = new WeakMap<object, WhereFacts | null>()
 
 /**
- * UPDATE as one record: every row that it matches gets the same envelopes.
+ * UPDATE as one row: every row that it matches gets the same envelopes.
  *
  * Has no fields and no constructor: it is put under builders that TypeORM made.
  */
 export class EncryptedUpdateBuilder<E extends ObjectLiteral> extends UpdateQueryBuilder<E> {
   protected override createUpdateExpression(): string {
-    const { mainAlias } = internalsOf(this).expressionMap
-    if (mainAlias?.hasMetadata) checkValueSet(mainAlias.metadata, this.getValueSet())
-    records.set(this, {})
+    const { mainAlias, whereEntities } = internalsOf(this).expressionMap
+    if (!mainAlias?.hasMetadata) return super.createUpdateExpression()
+    const { metadata } = mainAlias
+    const values = super.getValueSet()
+    checkValueSet(metadata, values)
+    const row = whereEntities.length === 1 ? rowOfId(whereEntities[0]) : undefined
+    writes.set(this, planUpdate({ metadata, values, row, facts: facts.get(this) ?? undefined }))
     try {
       return super.createUpdateExpression()
     } finally {
-      records.delete(this)
+      writes.delete(this)
     }
   }
 
+  protected override getValueSet(): ObjectLiteral {
+    return writes.get(this)?.values ?? super.getValueSet()
+  }
+
   protected override createParameter(value: unknown): string {
-    return super.createParameter(bindParameter(value, records.get(this)))
+    return super.createParameter(bindParameter(value, writes.get(this)?.row))
+  }
+
+  // TypeORM types the parameters of these three by `this`.
+  override where(where: never, parameters?: ObjectLiteral): this {
+    facts.delete(this)
+    noteCondition(this, where)
+    return super.where(where, parameters)
+  }
+
+  override andWhere(where: never, parameters?: ObjectLiteral): this {
+    noteCondition(this, where)
+    return super.andWhere(where, parameters)
+  }
+
+  override orWhere(where: never, parameters?: ObjectLiteral): this {
+    facts.set(this, null)
+    return super.orWhere(where, parameters)
   }
 
   // biome-ignore lint/suspicious/noExplicitAny: TypeORM's own signature
@@ -40,4 +69,13 @@ export class EncryptedUpdateBuilder<E extends ObjectLiteral> extends UpdateQuery
       throw redactQueryError(error, internalsOf(this).expressionMap.mainAlias)
     }
   }
+}
+
+/** TypeORM puts no brackets around SQL text: an OR in one makes an alternative of the others. */
+function noteCondition(builder: object, where: unknown): void {
+  const { mainAlias } = internalsOf(builder).expressionMap
+  const known = facts.get(builder)
+  if (!mainAlias?.hasMetadata || known === null) return
+  const more = typeof where === 'object' ? factsOf(mainAlias.metadata, where) : null
+  facts.set(builder, more && new Map([...(known ?? []), ...more]))
 }

@@ -1,15 +1,58 @@
 import type { EntityMetadata, ObjectLiteral } from 'typeorm'
 import { MortiseError } from '../errors'
-import { encryptedColumnsOf } from './encrypted-column'
+import type { Field } from '../field'
+import { encryptedColumnOfField, encryptedColumnsOf } from './encrypted-column'
+import type { ColumnMetadata } from './internals'
 import { Placeholder, type WriteRecord } from './placeholder'
+import type { SubjectColumn } from './subject-column'
+
+/** One row that a statement writes: one record, and so one DEK, for each subject in it. */
+export interface RowWrite {
+  /** @throws ERR_ROW_UNKNOWN where the field has a subject and the row's is not known */
+  recordOf(field: Field): WriteRecord
+}
 
 /**
- * Binds a value that a statement writes to its record. Placeholders outside a record write belong to
+ * Begins a row.
+ *
+ * @param subjectOf - the canonical subject id in a column of this row, or null where it is not known
+ * @param fix - what the application can do where it is not
+ */
+export function beginRow(
+  subjectOf: (subject: SubjectColumn) => string | null,
+  fix: string,
+): RowWrite {
+  const records = new Map<ColumnMetadata | null, WriteRecord>()
+  return {
+    recordOf(field) {
+      const { subject } = encryptedColumnOfField(field)
+      const known = records.get(subject?.column ?? null)
+      if (known) return known
+      const id = subject && subjectOf(subject)
+      if (subject && id === null) throw subjectUnknown(field, subject, fix)
+      const record = { subject: id }
+      records.set(subject?.column ?? null, record)
+      return record
+    },
+  }
+}
+
+function subjectUnknown({ name }: Field, subject: SubjectColumn, fix: string): MortiseError {
+  return new MortiseError(
+    'ERR_ROW_UNKNOWN',
+    `${name} is sealed under the key of its subject, and ${subject.name} of the row is not known ` +
+      `here: ${fix}`,
+    { field: name },
+  )
+}
+
+/**
+ * Binds a value that a statement writes to its record. Placeholders outside of a row belong to
  * conditions and are left to those who made them.
  */
-export function bindParameter(value: unknown, record: WriteRecord | undefined): unknown {
-  if (!record || !(value instanceof Placeholder)) return value
-  return value.use === 'bucket' ? value.bucket() : value.bind(record)
+export function bindParameter(value: unknown, row: RowWrite | undefined): unknown {
+  if (!row || !(value instanceof Placeholder)) return value
+  return value.use === 'bucket' ? value.bucket() : value.bind(row.recordOf(value.field))
 }
 
 /**

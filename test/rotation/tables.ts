@@ -83,7 +83,8 @@ export function tableOf(
   schema: string | null = null,
 ): EncryptedTable {
   const described = columns.map((column) => {
-    return { column, field: `Person.${column}`, fieldId: `person.${column}` }
+    const field = { field: `Person.${column}`, fieldId: `person.${column}` }
+    return { ...field, column, indexColumns: [], subjectColumn: null }
   })
   return { schema, name, primaryKey, columns: described }
 }

@@ -1,0 +1,96 @@
+import type { EntityMetadata } from 'typeorm'
+import { MortiseError } from '../errors'
+import { type EncryptedColumn, encryptedColumnsOf } from './encrypted-column'
+import type { ColumnMetadata, ExpressionMap } from './internals'
+import { refuseQuery } from './predicate'
+
+/**
+ * Refuses an INSERT that would write an encrypted column past its placeholders, or leave an existing
+ * row with values that its subject's key or its index columns do not fit.
+ *
+ * @param inserted - the columns of the statement
+ * @throws ERR_QUERY_UNSUPPORTED, ERR_ROW_UNKNOWN naming the property and the fix
+ */
+export function checkInsertion(
+  metadata: EntityMetadata,
+  { insertFromSelect, onConflict, onUpdate }: ExpressionMap,
+  inserted: readonly ColumnMetadata[],
+): void {
+  for (const column of encryptedColumnsOf(metadata)) {
+    if (insertFromSelect && inserted.includes(column.main)) {
+      throw refuseQuery(
+        column.field,
+        'INSERT from a SELECT cannot seal; read the rows and save them',
+      )
+    }
+    if (onConflict && namesAny(onConflict, column)) {
+      throw refuseQuery(column.field, 'ON CONFLICT as SQL text is not supported; use orUpdate()')
+    }
+    if (onUpdate) checkOverwrite(column, metadata, onUpdate)
+  }
+}
+
+type OnUpdate = NonNullable<ExpressionMap['onUpdate']>
+
+function checkOverwrite(column: EncryptedColumn, metadata: EntityMetadata, on: OnUpdate): void {
+  const overwritten = new Set(on.overwrite ?? [])
+  const { field, subject } = column
+  if (on.columns?.some((name) => columnNames(column).includes(name))) {
+    throw refuseQuery(
+      field,
+      'overwriting it by a parameter is not supported; name it in orUpdate()',
+    )
+  }
+  const parts = physicalNames(column)
+  const present = parts.filter((name) => overwritten.has(name))
+  if (present.length > 0 && present.length < parts.length) {
+    throw refuseQuery(field, `its columns are overwritten together: ${parts.join(', ')}`)
+  }
+  if (!subject || isConflictTarget(on, subject.column)) return
+  const movesRow = overwritten.has(subject.column.databaseName)
+  if (present.length > 0 && !movesRow) throw existingSubjectUnknown(column)
+  if (present.length === 0 && movesRow) {
+    throw refuseQuery(
+      field,
+      `the row found by the conflict would change its ${subject.name}; overwrite all properties of ` +
+        `that subject: ${ofSubject(metadata, subject.column)}`,
+    )
+  }
+}
+
+/** Then the row that is found has the very subject of the one that was to be inserted. */
+function isConflictTarget({ conflict }: OnUpdate, { databaseName }: ColumnMetadata): boolean {
+  return Array.isArray(conflict) && conflict.includes(databaseName)
+}
+
+function existingSubjectUnknown({ field, subject }: EncryptedColumn): MortiseError {
+  return new MortiseError(
+    'ERR_ROW_UNKNOWN',
+    `${field.name} is sealed under the key of its subject, and the row found by a conflict may have ` +
+      `another ${subject?.name}: overwrite that as well, or make it part of the conflict target`,
+    { field: field.name },
+  )
+}
+
+function ofSubject(metadata: EntityMetadata, column: ColumnMetadata): string {
+  return encryptedColumnsOf(metadata)
+    .filter(({ subject }) => subject?.column === column)
+    .map(({ main }) => main.propertyPath)
+    .join(', ')
+}
+
+function physicalNames({ main, hmac, lofi }: EncryptedColumn): string[] {
+  return [main, hmac, lofi].flatMap((column) => (column ? [column.databaseName] : []))
+}
+
+function columnNames(column: EncryptedColumn): string[] {
+  const { subject } = column
+  return [...physicalNames(column), ...(subject ? [subject.column.databaseName] : [])]
+}
+
+/** Cautious: `DO NOTHING` is the one text that surely writes nothing. */
+function namesAny(text: string, column: EncryptedColumn): boolean {
+  return (
+    !/\bDO\s+NOTHING\s*$/i.test(text) && columnNames(column).some((name) => text.includes(name))
+  )
+}

@@ -1,0 +1,136 @@
+import { asBuffer } from '../bytes'
+import { createKeyRequest, type KeyRequestBuilder } from '../envelope/key-request'
+import { createOpener, decryptionFailed, keyNameOf, type Opener } from '../envelope/open'
+import { MortiseError } from '../errors'
+import type { Session } from '../key-store/store'
+import type { OpeningKeys } from '../keys/access'
+import type { EncryptedColumn } from './encrypted-column'
+import type { RawRow } from './internals'
+import { Opened } from './placeholder'
+import type { Runtime } from './runtime'
+import { type SubjectColumn, subjectIdOf } from './subject-column'
+
+/** Where the envelopes of one column are in the rows of a page. */
+export interface PageColumn {
+  /** Name in the raw row. */
+  readonly key: string
+  readonly column: EncryptedColumn
+  /** Name of the row's subject in the raw row; null where the column has none. */
+  readonly subjectKey: string | null
+}
+
+/** What the values of one page are opened with. */
+interface Page {
+  readonly keys: OpeningKeys
+  readonly opener: Opener
+  readonly refs: ReadonlyMap<string, Buffer>
+  readonly shredded: Runtime['shredded']
+}
+
+/**
+ * Opens a page of raw rows in place: each envelope becomes an {@link Opened}, NULL stays NULL.
+ *
+ * All unknown keys are fetched with one question for each kind; opening is then synchronous.
+ *
+ * @throws ERR_KEY_NOT_FOUND, ERR_KEY_STATE for the keys, ERR_SUBJECT_SHREDDED where the runtime does
+ *   not ask for null, ERR_DECRYPTION_FAILED and the envelope errors for the values, each naming
+ *   entity.property
+ */
+export async function openPage(
+  runtime: Runtime,
+  rows: readonly RawRow[],
+  columns: readonly PageColumn[],
+  session: Session,
+): Promise<void> {
+  if (rows.length === 0 || columns.length === 0) return
+  await runtime.prepare(session)
+  const needed = collectKeys(rows, columns)
+  if (needed.isEmpty) return
+  const keys = await runtime.keys.keysFor(needed.request, session)
+  const subjects = collectSubjects(rows, columns)
+  const refs = await subjectRefs(runtime, subjects, session)
+  const page = { keys, opener: createOpener(keys.keyOf), refs, shredded: runtime.shredded }
+  for (const row of rows) {
+    for (const column of columns) {
+      const sealed = row[column.key]
+      if (Buffer.isBuffer(sealed)) row[column.key] = openCell(page, row, column, sealed)
+    }
+  }
+}
+
+function openCell(page: Page, row: RawRow, place: PageColumn, sealed: Buffer): Opened {
+  const { field, context, subject } = place.column
+  if (!subject) return new Opened(page.opener.open(sealed, context), sealed)
+  const { id } = keyNameOf(sealed, field.name)
+  const shreddedAt = page.keys.shreddedAt(id)
+  if (shreddedAt) {
+    if (page.shredded === 'null') return new Opened(null, sealed)
+    throw subjectShredded(field.name, id, shreddedAt)
+  }
+  const owner = subjectOfRow(row, place, subject)
+  const ref = owner === null ? undefined : page.refs.get(owner)
+  // A value whose row lost its subject is one that was moved, not one that cannot be asked for yet.
+  if (ref === undefined) throw decryptionFailed(field.name)
+  return new Opened(page.opener.open(sealed, context, undefined, ref), sealed)
+}
+
+function subjectOfRow(row: RawRow, { subjectKey }: PageColumn, subject: SubjectColumn) {
+  return subjectIdOf(subject, row[subjectKey as string])
+}
+
+function collectSubjects(rows: readonly RawRow[], columns: readonly PageColumn[]): Set<string> {
+  const subjects = new Set<string>()
+  for (const place of columns) {
+    const { subject } = place.column
+    if (!subject) continue
+    for (const row of rows) {
+      if (!Buffer.isBuffer(row[place.key])) continue
+      const id = subjectOfRow(row, place, subject)
+      if (id !== null) subjects.add(id)
+    }
+  }
+  return subjects
+}
+
+async function subjectRefs(
+  { keys }: Runtime,
+  subjects: ReadonlySet<string>,
+  session: Session,
+): Promise<ReadonlyMap<string, Buffer>> {
+  return subjects.size === 0 ? new Map() : keys.subjectRefs(subjects, session)
+}
+
+function collectKeys(rows: readonly RawRow[], columns: readonly PageColumn[]): KeyRequestBuilder {
+  const needed = createKeyRequest()
+  for (const row of rows) {
+    for (const { key, column } of columns) {
+      const value = row[key]
+      if (value === null || value === undefined || value instanceof Opened) continue
+      const envelope = reviveEnvelope(value, column)
+      row[key] = envelope
+      needed.add(envelope, column.context)
+    }
+  }
+  return needed
+}
+
+/** Rows of the query cache went through JSON: `{ type: 'Buffer', data: […] }`. */
+function reviveEnvelope(value: unknown, { field }: EncryptedColumn): Buffer {
+  if (value instanceof Uint8Array) return asBuffer(value)
+  const cached = value as { type?: unknown; data?: unknown }
+  if (cached.type === 'Buffer' && Array.isArray(cached.data)) return Buffer.from(cached.data)
+  throw new MortiseError(
+    'ERR_ENVELOPE_MALFORMED',
+    `${field.name}: the column does not hold bytes; its type in the database must be bytea`,
+    { field: field.name },
+  )
+}
+
+function subjectShredded(field: string, keyId: string, at: Date): MortiseError {
+  return new MortiseError(
+    'ERR_SUBJECT_SHREDDED',
+    `${field} was sealed under subject key ${keyId}, which was destroyed on ${at.toISOString()}: the ` +
+      "value is gone for good; withEncryption(dataSource, { shredded: 'null' }) reads such values as null",
+    { field },
+  )
+}

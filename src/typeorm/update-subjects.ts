@@ -1,0 +1,91 @@
+import type { EntityMetadata, ObjectLiteral } from 'typeorm'
+import { type EncryptedColumn, encryptedColumnsOf } from './encrypted-column'
+import { refuseQuery } from './predicate'
+import { type SubjectColumn, subjectIdOf } from './subject-column'
+import { fixedSubject, type WhereFacts } from './where-facts'
+import { beginRow, type RowWrite } from './write-record'
+
+/** What an UPDATE says about the rows that it matches. */
+export interface UpdateStatement {
+  readonly metadata: EntityMetadata
+  readonly values: ObjectLiteral
+  /** The entity behind the statement, where `save()` made it. */
+  readonly row: ObjectLiteral | undefined
+  /** What its WHERE fixes; see {@link WhereFacts}. */
+  readonly facts: WhereFacts | undefined
+}
+
+/** An UPDATE that is ready to be rendered. */
+export interface UpdateWrite {
+  /** The value set, with the properties that a change of their subject seals again. */
+  readonly values: ObjectLiteral
+  readonly row: RowWrite
+}
+
+/**
+ * Decides under whose keys an UPDATE seals.
+ *
+ * @throws ERR_QUERY_UNSUPPORTED where a subject changes and values would stay under the former one's
+ *   key. Values of unknown subjects are refused when they are bound
+ */
+export function planUpdate(statement: UpdateStatement): UpdateWrite {
+  const values = statement.values
+  const missing = encryptedColumnsOf(statement.metadata).filter((column) => {
+    return changesSubject(statement, column) && column.main.getEntityValue(values) === undefined
+  })
+  return {
+    values: missing.reduce((all, column) => sealAgain(statement, all, column), values),
+    row: beginRow(
+      (subject) => subjectOf(statement, subject),
+      'load the row with it and save() it, or let the condition of update() fix it by a plain value',
+    ),
+  }
+}
+
+/** Whether the statement may move its rows to another subject than the one of a column's value. */
+function changesSubject(
+  { values, facts }: UpdateStatement,
+  { field, subject }: EncryptedColumn,
+): boolean {
+  if (!subject) return false
+  const next: unknown = subject.column.getEntityValue(values)
+  if (next === undefined) return false
+  if (typeof next === 'function') {
+    throw refuseQuery(field, `its subject ${subject.name} cannot be set by an SQL expression`)
+  }
+  const id = subjectIdOf(subject, next)
+  if (id !== null && id === fixedSubject(facts, subject)) return false
+  if (subject.column.isUpdate) return true
+  throw refuseQuery(field, `its subject ${subject.name} is declared with update: false`)
+}
+
+function sealAgain(
+  { row }: UpdateStatement,
+  values: ObjectLiteral,
+  { field, main, subject }: EncryptedColumn,
+): ObjectLiteral {
+  const value: unknown = row && main.isUpdate ? main.getEntityValue(row) : undefined
+  if (value !== undefined) return withValue(values, main.propertyPath.split('.'), value)
+  throw refuseQuery(
+    field,
+    `its subject ${subject?.name} changes, so that it must be sealed again in the same statement: ` +
+      'load it and save() the row, or give it in the same update()',
+  )
+}
+
+/** A copy with one more property, in embedded objects too: TypeORM's own object stays as it is. */
+function withValue(
+  values: ObjectLiteral,
+  [name = '', ...path]: readonly string[],
+  value: unknown,
+): ObjectLiteral {
+  const inner: ObjectLiteral = values[name] ?? {}
+  return { ...values, [name]: path.length === 0 ? value : withValue(inner, path, value) }
+}
+
+function subjectOf({ values, row, facts }: UpdateStatement, subject: SubjectColumn): string | null {
+  const next: unknown = subject.column.getEntityValue(values)
+  if (next !== undefined) return subjectIdOf(subject, next)
+  const current: unknown = row && subject.column.getEntityValue(row)
+  return subjectIdOf(subject, current) ?? fixedSubject(facts, subject)
+}

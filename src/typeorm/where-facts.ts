@@ -1,0 +1,34 @@
+import { type EntityMetadata, InstanceChecker, type ObjectLiteral } from 'typeorm'
+import { encryptedColumnsOf } from './encrypted-column'
+import type { ColumnMetadata } from './internals'
+import { type SubjectColumn, subjectIdOf } from './subject-column'
+
+/**
+ * What the conditions of a builder fix for every row that they match: subject columns and the plain
+ * values that they equal. Undefined where an OR leaves rows that they do not describe.
+ */
+export type WhereFacts = ReadonlyMap<ColumnMetadata, unknown>
+
+/** The facts of one condition. Taken when it is given: the object may change afterwards. */
+export function factsOf(metadata: EntityMetadata, where: unknown): WhereFacts {
+  const facts = new Map<ColumnMetadata, unknown>()
+  const [only, ...others] = Array.isArray(where) ? where : [where]
+  if (typeof only !== 'object' || only === null || others.length > 0) return facts
+  for (const { subject } of encryptedColumnsOf(metadata)) {
+    const value = subject && plainValue(subject.column.getEntityValue(only as ObjectLiteral))
+    if (subject && value !== undefined) facts.set(subject.column, value)
+  }
+  return facts
+}
+
+/** The subject that the facts name, canonical; null where they do not. */
+export function fixedSubject(facts: WhereFacts | undefined, subject: SubjectColumn): string | null {
+  return subjectIdOf(subject, facts?.get(subject.column))
+}
+
+/** `update(id, …)` arrives as an `Equal`. */
+function plainValue(value: unknown): unknown {
+  const plain: unknown =
+    InstanceChecker.isFindOperator(value) && value.type === 'equal' ? value.value : value
+  return ['string', 'number', 'bigint'].includes(typeof plain) ? plain : undefined
+}

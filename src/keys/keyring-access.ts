@@ -10,12 +10,12 @@ import { type AddedKey, KeySupply } from './key-supply'
 import { checkSeals, isUsable, keyNotFound } from './key-use'
 import { dataKeyOf, KeyOpening } from './opening'
 import { openingKeys } from './opening-keys'
-import { isProviderKey, ProviderKeys } from './provider-keys'
+import { isProviderKey, type ProviderKeyLimits, ProviderKeys } from './provider-keys'
 import { KeySnapshot } from './snapshot'
 import { StoreSlot } from './store-slot'
 import { SubjectKeys } from './subject-keys'
 import { indexKekOf, keyedRecord, TokenKeys } from './token-keys'
-import { notConfigured, type Providers, unlockKey } from './unlock'
+import { notConfigured, unlockKey } from './unlock'
 
 /** A checked configuration. */
 export interface KeyringConfig {
@@ -26,6 +26,7 @@ export interface KeyringConfig {
   /** Whether DEKs are wrapped under a KEK in this process, or by the provider itself. */
   readonly wrapping: 'local' | 'provider'
   readonly times: KeyCacheTimes & { readonly epochPollMs: number }
+  readonly deks: ProviderKeyLimits
   readonly emit: KeyEventHandler
 }
 
@@ -69,8 +70,10 @@ interface Parts {
 
 function makeParts(config: KeyringConfig): Parts {
   const { domain, emit, times } = config
-  const [provider] = config.providers
-  const providers: Providers = new Map(config.providers.map((p) => [p.uri, p]))
+  const providers = new ProviderSet(config.providers, {
+    times: { timeoutMs: 2_000, deadlineMs: 10_000 },
+    emit,
+  })
   const slot = new StoreSlot(config.store)
   const store = (): KeyStore => slot.get()
   const cache = new KeyCache(async (record) => {
@@ -85,13 +88,14 @@ function makeParts(config: KeyringConfig): Parts {
     subjects.forget()
   }
   const snapshot = new KeySnapshot({ domain, store, pollMs: times.epochPollMs, emit, onChange })
-  const supply = new KeySupply({ domain, store, provider, snapshot, cache, emit })
+  const supply = new KeySupply({ domain, store, providers, snapshot, cache, emit })
   const opening = new KeyOpening(domain, snapshot, cache)
   const base = { config, slot, snapshot, cache, supply, opening, tokenKeys: new TokenKeys() }
   const indexKey = (session?: Session) => latestActive(base, 'index', session)
   const registry = new IndexRegistry({ domain, store, snapshot, indexKey })
   const providerKeys = new ProviderKeys({
-    provider: async (uri, record) => providers.get(uri) ?? notConfigured(record),
+    provider: async (uri, record) => (await providers.get(uri)) ?? notConfigured(record),
+    limits: config.deks,
   })
   const subjects = new SubjectKeys({
     domain,
@@ -220,8 +224,9 @@ function controlOf(parts: Parts): KeyControl {
 }
 
 /** Everything is closed, also where one part fails to; then that failure is reported. */
-async function closeParts({ config, slot, cache }: Parts): Promise<void> {
+async function closeParts({ config, slot, cache, providerKeys }: Parts): Promise<void> {
   cache.discard()
+  providerKeys.discard()
   const results = await Promise.allSettled([
     ...config.providers.map(async (provider) => provider.close?.()),
     slot.close(),

@@ -2,6 +2,7 @@ import { checkIdentifier } from '../bytes'
 import { MortiseError } from '../errors'
 import type { KeyStore } from '../key-store/store'
 import type { KeyProvider } from '../providers/provider'
+import { checkDekOptions, type DekOptions } from './dek-options'
 import { eventEmitter, type KeyEventHandler } from './events'
 import type { KeyringConfig } from './keyring-access'
 
@@ -26,6 +27,8 @@ export interface KeyringOptions {
    * @defaultValue `local`
    */
   readonly wrapping?: 'local' | 'provider' | undefined
+  /** Limits of DEKs that a provider wraps itself. Without effect on `local` keys. */
+  readonly deks?: DekOptions | undefined
   /** Receives what happens to keys; `key-integrity` and `key-store-rollback` deserve an alarm. */
   readonly onEvent?: KeyEventHandler | undefined
   /** How long unlocked keys and the state of the key store are believed. */
@@ -85,6 +88,7 @@ export function checkKeyringOptions(options: KeyringOptions): KeyringConfig {
     store,
     wrapping,
     times: checkTimes(options.cache),
+    deks: checkDekOptions(options.deks),
     emit: eventEmitter(onEvent),
   }
 }

@@ -1,11 +1,10 @@
 import { randomBytes } from '../crypto/random'
 import { KEY_BYTES, secretKey } from '../crypto/secret-key'
 import { MortiseError } from '../errors'
-import type { KeyRecord } from '../key-store/store'
+import type { KeyRecord, KeyWrap } from '../key-store/store'
 import type { KeyProvider, KeyPurpose } from '../providers/provider'
 import { type KekIdentity, keyCheckValue } from './derive'
-import type { KeyEventHandler } from './events'
-import { kekContext, providerError, type UnlockedKey, unlockKey } from './unlock'
+import { kekContext, openWrap, type UnlockedKey } from './unlock'
 
 /** A provider's blob is stored beside others; see docs/format.md "Keys". */
 const MAX_WRAPPED_BYTES = 1024
@@ -26,13 +25,13 @@ export interface NewKey {
 export async function createKey(
   place: { readonly domain: string; readonly purpose: KeyPurpose; readonly version: number },
   provider: KeyProvider,
-  emit: KeyEventHandler,
 ): Promise<NewKey> {
   const identity = { ...place, id: randomBytes(KEY_ID_BYTES).toString('hex') }
   const bytes = randomBytes(KEY_BYTES)
   try {
     const record = await wrapRecord(identity, bytes, provider)
-    return { record, unlocked: await unlockKey(record, new Map([[provider.uri, provider]]), emit) }
+    const [wrap] = record.wraps
+    return { record, unlocked: await openWrap(record, wrap, provider) }
   } finally {
     bytes.fill(0)
   }
@@ -42,7 +41,7 @@ async function wrapRecord(
   identity: KekIdentity,
   bytes: Uint8Array,
   provider: KeyProvider,
-): Promise<KeyRecord> {
+): Promise<KeyRecord & { readonly wraps: readonly [KeyWrap] }> {
   const kcv = keyCheckValue(secretKey(bytes), identity)
   const wrapped = await wrapBy(provider, bytes, identity)
   const createdAt = new Date()
@@ -56,12 +55,7 @@ async function wrapBy(
   bytes: Uint8Array,
   identity: KekIdentity,
 ): Promise<Uint8Array> {
-  let wrapped: Uint8Array
-  try {
-    wrapped = await provider.wrapKey(bytes, kekContext(identity))
-  } catch (error) {
-    throw providerError(error, provider.uri, identity)
-  }
+  const wrapped = await provider.wrapKey(bytes, kekContext(identity))
   if (wrapped.length >= 1 && wrapped.length <= MAX_WRAPPED_BYTES) return wrapped
   throw new MortiseError(
     'ERR_KEY_PROVIDER',

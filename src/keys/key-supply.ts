@@ -1,18 +1,19 @@
 import { MortiseError } from '../errors'
 import type { KeyRecord, KeyStore, Session } from '../key-store/store'
-import type { KeyProvider, KeyPurpose } from '../providers/provider'
+import type { KeyPurpose } from '../providers/provider'
 import type { KeyCache } from './cache'
 import { createKey } from './create-key'
 import type { DomainView } from './domain-view'
 import { eventKey, type KeyEventHandler } from './events'
+import type { ProviderSet } from './provider-set'
 import type { KeySnapshot } from './snapshot'
 
 /** What making keys needs. */
 export interface KeySupplySource {
   readonly domain: string
   readonly store: () => KeyStore
-  /** The first configured provider: the one that wraps new keys. */
-  readonly provider: KeyProvider
+  /** The first one wraps new keys. */
+  readonly providers: ProviderSet
   readonly snapshot: KeySnapshot
   readonly cache: KeyCache
   readonly emit: KeyEventHandler
@@ -63,10 +64,11 @@ export class KeySupply {
     purpose: KeyPurpose,
     session?: Session,
   ): Promise<AddedKey | null> {
-    const { domain, store, provider, cache, emit } = this.#source
+    const { domain, store, providers, cache, emit } = this.#source
     const version = (view?.latest[purpose]?.version ?? 0) + 1
     const previousKeyId = view === undefined ? null : activeKeyId(view, purpose)
-    const { record, unlocked } = await createKey({ domain, purpose, version }, provider, emit)
+    const provider = await providers.first()
+    const { record, unlocked } = await createKey({ domain, purpose, version }, provider)
     const insertion = { key: record, demote: previousKeyId }
     if (!(await store().insertKey(insertion, session))) return null
     cache.put(record, unlocked)

@@ -11,6 +11,7 @@ import { checkSeals, isUsable, keyNotFound } from './key-use'
 import { dataKeyOf, KeyOpening } from './opening'
 import { openingKeys } from './opening-keys'
 import { isProviderKey, type ProviderKeyLimits, ProviderKeys } from './provider-keys'
+import { ProviderSet } from './provider-set'
 import { KeySnapshot } from './snapshot'
 import { StoreSlot } from './store-slot'
 import { SubjectKeys } from './subject-keys'
@@ -32,6 +33,10 @@ export interface KeyringConfig {
 
 /** What rotation and the keyring's own public methods do with keys: no key bytes pass here. */
 export interface KeyControl {
+  /** The allow-list, to extend and to take from. */
+  readonly providers: ProviderSet
+  /** Finding and destroying keys of data subjects. */
+  readonly subjects: SubjectKeys
   /** All keys of the domain, read from the store now. */
   keys(): Promise<KeyRecord[]>
   /**
@@ -56,6 +61,7 @@ export function createKeyringAccess(config: KeyringConfig): {
 
 interface Parts {
   readonly config: KeyringConfig
+  readonly providers: ProviderSet
   readonly slot: StoreSlot
   readonly snapshot: KeySnapshot
   readonly cache: KeyCache
@@ -90,7 +96,16 @@ function makeParts(config: KeyringConfig): Parts {
   const snapshot = new KeySnapshot({ domain, store, pollMs: times.epochPollMs, emit, onChange })
   const supply = new KeySupply({ domain, store, providers, snapshot, cache, emit })
   const opening = new KeyOpening(domain, snapshot, cache)
-  const base = { config, slot, snapshot, cache, supply, opening, tokenKeys: new TokenKeys() }
+  const base = {
+    config,
+    providers,
+    slot,
+    snapshot,
+    cache,
+    supply,
+    opening,
+    tokenKeys: new TokenKeys(),
+  }
   const indexKey = (session?: Session) => latestActive(base, 'index', session)
   const registry = new IndexRegistry({ domain, store, snapshot, indexKey })
   const providerKeys = new ProviderKeys({
@@ -196,12 +211,14 @@ async function latestActive(
 }
 
 function controlOf(parts: Parts): KeyControl {
-  const { slot, snapshot, supply, config, closing } = parts
+  const { slot, snapshot, supply, config, closing, providers, subjects } = parts
   const open = async <T>(work: () => Promise<T>): Promise<T> => {
     if (closing.begun !== undefined) throw closedError()
     return work()
   }
   return {
+    providers,
+    subjects,
     keys: () => open(async () => [...(await snapshot.reload()).keys.values()]),
     addVersion: (purpose) =>
       open(async () => {
@@ -227,14 +244,10 @@ function controlOf(parts: Parts): KeyControl {
 async function closeParts({ config, slot, cache, providerKeys }: Parts): Promise<void> {
   cache.discard()
   providerKeys.discard()
-  const results = await Promise.allSettled([
-    ...config.providers.map(async (provider) => provider.close?.()),
-    slot.close(),
-  ])
+  const results = await Promise.allSettled([providers.close(), slot.close()])
   const failed = results.find((result) => result.status === 'rejected')
   if (failed === undefined) return
-  const code =
-    results.indexOf(failed) < config.providers.length ? 'ERR_KEY_PROVIDER' : 'ERR_KEY_STORE'
+  const code = failed === results[0] ? 'ERR_KEY_PROVIDER' : 'ERR_KEY_STORE'
   throw new MortiseError(
     code,
     'the keyring is closed, but a part of it failed to close; see the cause',

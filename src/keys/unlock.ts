@@ -2,13 +2,11 @@ import { equalConstantTime } from '../crypto/hash'
 import { KEY_BYTES, type SecretKey, secretKey } from '../crypto/secret-key'
 import { isMortiseError, MortiseError } from '../errors'
 import type { KeyRecord, KeyWrap } from '../key-store/store'
-import type { KeyContext, KeyProvider } from '../providers/provider'
+import type { KeyContext, KeyProvider, ProviderCallOptions } from '../providers/provider'
 import type { DataKey } from './access'
 import { deriveDataKey, type KekIdentity, keyCheckValue } from './derive'
 import { eventKey, type KeyEventHandler } from './events'
-
-/** The configured providers by URI: the allow-list that a stored URI is looked up in. */
-export type Providers = ReadonlyMap<string, KeyProvider>
+import type { ProviderSet } from './provider-set'
 
 /** A KEK after its wrap was opened and checked, reduced to what its purpose needs. */
 export type UnlockedKey =
@@ -27,25 +25,41 @@ export function kekContext({ domain, purpose, id, version }: KekIdentity): KeyCo
 }
 
 /**
- * Opens a key's wraps in stored order until one provider answers.
+ * Opens one wrap of a key, and no other, and compares the check value: the proof that this provider
+ * opens this key. One provider call; nothing is cached and no event is emitted.
  *
- * Only a provider that cannot be asked leads to the next wrap. A wrap that fails its integrity check
- * closes the key: trying another one would let whoever can write the key store choose which is used.
+ * @throws ERR_KEY_INTEGRITY where the wrap or the check value does not belong to the key
+ * @throws ERR_KEY_PROVIDER where the provider could not be asked or refused
+ */
+export async function openWrap(
+  record: KeyRecord,
+  wrap: KeyWrap,
+  provider: KeyProvider,
+  options: ProviderCallOptions = {},
+): Promise<UnlockedKey> {
+  const bytes = await provider.unwrapKey(wrap.wrapped, kekContext(record), options)
+  return checkKey(bytes, record, wrap)
+}
+
+/**
+ * Opens a key by any of its wraps, in the order in which their providers are configured.
  *
  * @throws ERR_KEY_INTEGRITY where a wrap or the check value does not belong to the key
  * @throws ERR_KEY_PROVIDER where no configured provider could open it
  */
 export async function unlockKey(
   record: KeyRecord,
-  providers: Providers,
+  providers: Pick<ProviderSet, 'candidates'>,
   emit: KeyEventHandler,
 ): Promise<UnlockedKey> {
   let unavailable: MortiseError | undefined
-  for (const wrap of record.wraps) {
-    const provider = providers.get(wrap.providerUri)
-    if (provider === undefined) continue
+  const uris = new Set(record.wraps.map(({ providerUri }) => providerUri))
+  for (const provider of providers.candidates(uris)) {
+    await provider.open()
+    const wrap = record.wraps.find(({ providerUri }) => providerUri === provider.uri)
+    if (wrap === undefined) continue
     try {
-      return checkKey(await askProvider(provider, wrap, record), record, wrap)
+      return await openWrap(record, wrap, provider)
     } catch (error) {
       report(error, record, wrap, emit)
       if (!isMortiseError(error, 'ERR_KEY_PROVIDER') || !error.retryable) throw error
@@ -54,28 +68,6 @@ export async function unlockKey(
   }
   if (unavailable !== undefined) throw unavailable
   return notConfigured(record)
-}
-
-async function askProvider(
-  provider: KeyProvider,
-  wrap: KeyWrap,
-  record: KeyRecord,
-): Promise<Uint8Array> {
-  try {
-    return await provider.unwrapKey(wrap.wrapped, kekContext(record))
-  } catch (error) {
-    throw providerError(error, provider.uri, record)
-  }
-}
-
-/** A provider's own typed errors pass; anything else is a provider that failed for good. */
-export function providerError(error: unknown, uri: string, key: KekIdentity): MortiseError {
-  if (isMortiseError(error)) return error
-  return new MortiseError(
-    'ERR_KEY_PROVIDER',
-    `${uri} failed on key ${key.id} (domain ${key.domain}, ${key.purpose}); see the cause`,
-    { cause: error },
-  )
 }
 
 /** Imports the key, zeroes the bytes, and compares the check value. */

@@ -241,7 +241,7 @@ function controlOf(parts: Parts): KeyControl {
 }
 
 /** Everything is closed, also where one part fails to; then that failure is reported. */
-async function closeParts({ config, slot, cache, providerKeys }: Parts): Promise<void> {
+async function closeParts({ providers, slot, cache, providerKeys }: Parts): Promise<void> {
   cache.discard()
   providerKeys.discard()
   const results = await Promise.allSettled([providers.close(), slot.close()])

@@ -19,6 +19,13 @@ export type KeyEvent =
       readonly providerUri: string
       readonly retryable: boolean
     })
+  /** A new key could not be wrapped by a provider that wraps the one before; `addProvider` does it. */
+  | (KeyEventKey & { readonly type: 'wrap-missing'; readonly providerUri: string })
+  /** This keyring changed who can open a key; `providerUris` is everybody who can now. */
+  | (KeyEventKey & {
+      readonly type: 'key-wraps-changed'
+      readonly providerUris: readonly string[]
+    })
   /** This keyring changed the state of a key. */
   | (KeyEventKey & {
       readonly type: 'key-state-changed'

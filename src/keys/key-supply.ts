@@ -2,9 +2,10 @@ import { MortiseError } from '../errors'
 import type { KeyRecord, KeyStore, Session } from '../key-store/store'
 import type { KeyPurpose } from '../providers/provider'
 import type { KeyCache } from './cache'
-import { createKey } from './create-key'
+import { createKey, createProviderKey, type NewKey } from './create-key'
 import type { DomainView } from './domain-view'
 import { eventKey, type KeyEventHandler } from './events'
+import { isProviderKey } from './provider-keys'
 import type { ProviderSet } from './provider-set'
 import type { KeySnapshot } from './snapshot'
 
@@ -14,6 +15,8 @@ export interface KeySupplySource {
   readonly store: () => KeyStore
   /** The first one wraps new keys. */
   readonly providers: ProviderSet
+  /** With `provider`, a `data` key has no material. */
+  readonly wrapping: 'local' | 'provider'
   readonly snapshot: KeySnapshot
   readonly cache: KeyCache
   readonly emit: KeyEventHandler
@@ -64,16 +67,32 @@ export class KeySupply {
     purpose: KeyPurpose,
     session?: Session,
   ): Promise<AddedKey | null> {
-    const { domain, store, providers, cache, emit } = this.#source
-    const version = (view?.latest[purpose]?.version ?? 0) + 1
+    const { store, cache, emit } = this.#source
     const previousKeyId = view === undefined ? null : activeKeyId(view, purpose)
-    const provider = await providers.first()
-    const { record, unlocked } = await createKey({ domain, purpose, version }, provider)
+    const { record, unlocked, missing } = await this.#create(view?.latest[purpose], purpose)
     const insertion = { key: record, demote: previousKeyId }
     if (!(await store().insertKey(insertion, session))) return null
-    cache.put(record, unlocked)
+    if (unlocked !== null) cache.put(record, unlocked)
     emit({ type: 'key-created', ...eventKey(record), previousKeyId })
+    for (const providerUri of missing) {
+      emit({ type: 'wrap-missing', ...eventKey(record), providerUri })
+    }
     return { key: record, previousKeyId }
+  }
+
+  /** Whoever wraps the key that it follows wraps the new one as well: redundancy is kept. */
+  async #create(latest: KeyRecord | undefined, purpose: KeyPurpose): Promise<NewKey> {
+    const { domain, providers, wrapping } = this.#source
+    const place = { domain, purpose, version: (latest?.version ?? 0) + 1 }
+    if (wrapping === 'provider' && purpose === 'data') {
+      return createProviderKey(place, await providers.first())
+    }
+    const kept = latest === undefined || isProviderKey(latest) ? [] : latest.wraps
+    return createKey(
+      place,
+      providers,
+      kept.map(({ providerUri }) => providerUri),
+    )
   }
 
   /** Used only once it was read back: committed, or visible to the transaction that wrote it. */

@@ -17,6 +17,7 @@ import { StoreSlot } from './store-slot'
 import { SubjectKeys } from './subject-keys'
 import { indexKekOf, keyedRecord, TokenKeys } from './token-keys'
 import { notConfigured, unlockKey } from './unlock'
+import { type WrapControl, wrapControl } from './wrap-control'
 
 /** A checked configuration. */
 export interface KeyringConfig {
@@ -35,6 +36,8 @@ export interface KeyringConfig {
 export interface KeyControl {
   /** The allow-list, to extend and to take from. */
   readonly providers: ProviderSet
+  /** Making, moving and removing the wraps of keys. */
+  readonly wraps: WrapControl
   /** Finding and destroying keys of data subjects. */
   readonly subjects: SubjectKeys
   /** All keys of the domain, read from the store now. */
@@ -75,7 +78,7 @@ interface Parts {
 }
 
 function makeParts(config: KeyringConfig): Parts {
-  const { domain, emit, times } = config
+  const { domain, emit, times, wrapping } = config
   const providers = new ProviderSet(config.providers, {
     times: { timeoutMs: 2_000, deadlineMs: 10_000 },
     emit,
@@ -94,7 +97,7 @@ function makeParts(config: KeyringConfig): Parts {
     subjects.forget()
   }
   const snapshot = new KeySnapshot({ domain, store, pollMs: times.epochPollMs, emit, onChange })
-  const supply = new KeySupply({ domain, store, providers, snapshot, cache, emit })
+  const supply = new KeySupply({ domain, store, providers, wrapping, snapshot, cache, emit })
   const opening = new KeyOpening(domain, snapshot, cache)
   const base = {
     config,
@@ -218,6 +221,7 @@ function controlOf(parts: Parts): KeyControl {
   }
   return {
     providers,
+    wraps: wrapControl({ providers, store: () => slot.get(), snapshot, emit: config.emit }),
     subjects,
     keys: () => open(async () => [...(await snapshot.reload()).keys.values()]),
     addVersion: (purpose) =>

@@ -6,6 +6,7 @@ import type { KeyContext, KeyProvider } from '../providers/provider'
 import type { ProviderDeks, ProviderKey } from './access'
 import { type ConcurrencyLimit, concurrencyLimit } from './concurrency-limit'
 import { DekCache, type DekCacheLimits } from './dek-cache'
+import { checkWrappedLength } from './wrapped-length'
 
 /** What {@link ProviderKeys} works on. */
 export interface ProviderKeySource {
@@ -24,9 +25,6 @@ export interface ProviderKeyLimits extends DekCacheLimits {
 interface Page {
   failure: unknown
 }
-
-/** A provider's blob is stored beside others; see docs/format.md "Keys". */
-const MAX_WRAPPED_BYTES = 1024
 
 /** Whether a key has no material: its provider wraps the DEKs themselves. */
 export function isProviderKey(record: KeyRecord): boolean {
@@ -97,11 +95,8 @@ export class ProviderKeys {
     const uri = providerUriOf(record)
     const provider = await this.#source.provider(uri, record)
     const wrapped = await this.#limitOf(uri)(() => provider.wrapKey(dek, dekContext(record)))
-    if (wrapped.length >= 1 && wrapped.length <= MAX_WRAPPED_BYTES) return wrapped
-    throw new MortiseError(
-      'ERR_KEY_PROVIDER',
-      `${uri} returned a wrapped DEK of ${wrapped.length} bytes; 1 to ${MAX_WRAPPED_BYTES} are allowed`,
-    )
+    checkWrappedLength(wrapped, 'a wrapped DEK', uri)
+    return wrapped
   }
 
   async #dekOf(record: KeyRecord, wrappedDek: Uint8Array, page: Page): Promise<SecretKey | null> {
@@ -150,7 +145,8 @@ function providerUriOf({ id, domain, version, wraps }: KeyRecord): string {
   )
 }
 
-function dekContext({ domain, purpose, id, version }: KeyRecord): KeyContext {
+/** The identity that a provider binds into the wrap of a DEK. */
+export function dekContext({ domain, purpose, id, version }: KeyRecord): KeyContext {
   return { use: 'dek', domain, purpose, id, version }
 }
 

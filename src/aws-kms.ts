@@ -1,0 +1,1 @@
+export { type AwsKmsKeyProviderOptions, awsKmsKeyProvider } from './providers/aws-kms'

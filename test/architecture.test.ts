@@ -30,11 +30,12 @@ BELOW.typeorm = EVERY_PART
 BELOW.rotation = EVERY_PART
 
 /** Entry files only gather what others define. */
-const ENTRY_FILES = ['src/aws-kms.ts', 'src/index.ts', 'src/postgres.ts']
+const ENTRY_FILES = ['src/aws-kms.ts', 'src/index.ts', 'src/pkcs11.ts', 'src/postgres.ts']
 
 /** Every package that src/ may name, and where. Everything else would be a dependency of the core. */
 const PACKAGES: Record<string, RegExp> = {
   '@aws-sdk/client-kms': /^src\/providers\/aws-kms/,
+  pkcs11js: /^src\/providers\/pkcs11\//,
   typeorm: /^src\/typeorm\//,
 }
 

@@ -133,6 +133,12 @@ function makeToken(module, pin) {
   library.load(module)
   library.C_Initialize()
   try {
+    // A real HSM is set up by its own ceremony, never by this script.
+    if (
+      !/softhsm/i.test(library.C_GetInfo().libraryDescription + library.C_GetInfo().manufacturerID)
+    ) {
+      throw new Error('PKCS11_MODULE is not SoftHSM: set up other tokens with their own tools')
+    }
     const slot = findSlot(library, options.token) ?? initializeToken(ck, library, pin)
     const session = library.C_OpenSession(slot, ck.CKF_SERIAL_SESSION | ck.CKF_RW_SESSION)
     library.C_Login(session, ck.CKU_USER, pin)

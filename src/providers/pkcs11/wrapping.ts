@@ -45,8 +45,8 @@ export async function wrapByToken(
 /**
  * Unwraps what {@link wrapByToken} made; the length tells by which mechanism.
  *
- * @throws ERR_KEY_INTEGRITY where the wrap was not made by this key under this context
- * @throws ERR_KEY_PROVIDER, `state`, where the key may no longer use that mechanism
+ * @throws ERR_KEY_INTEGRITY where the wrap was not made by this key under this context; also where it
+ * has the length of a mechanism that the key may not use, since then it cannot have made it
  */
 export async function unwrapByToken(
   token: Token,
@@ -57,8 +57,7 @@ export async function unwrapByToken(
   if (!byKeyWrap && wrapped.length !== GCM_WRAP_BYTES) throw notThisWrap(token.uri, context)
   if (!(byKeyWrap ? token.rootKey.canKeyWrap : token.rootKey.canGcm)) {
     const mechanism = byKeyWrap ? 'CKM_AES_KEY_WRAP' : 'CKM_AES_GCM'
-    const problem = `key ${context.id} was wrapped with ${mechanism}, which the token or the key no longer allows`
-    throw failed(token.uri, 'state', problem)
+    throw notThisWrap(token.uri, context, `, or the key may no longer use ${mechanism}`)
   }
   const chosen = wrapping(token, byKeyWrap, context)
   let key: Buffer | null
@@ -101,7 +100,8 @@ function wrapping(token: Token, byKeyWrap: boolean, context: KeyContext): Wrappi
   }
 }
 
-function notThisWrap(uri: string, { id, domain, purpose, version }: KeyContext): Error {
-  const problem = `key ${id} (domain ${domain}, ${purpose}, version ${version}) does not open: another key of the token wrapped it, or the stored wrap or its identity was changed; restore the key store`
+function notThisWrap(uri: string, context: KeyContext, otherwise = ''): Error {
+  const { id, domain, purpose, version } = context
+  const problem = `key ${id} (domain ${domain}, ${purpose}, version ${version}) does not open: another key of the token wrapped it, or the stored wrap or its identity was changed${otherwise}; restore the key store, or configure the key that wrapped it`
   return failed(uri, 'integrity', problem)
 }

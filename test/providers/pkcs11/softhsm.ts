@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process'
-import { appendFileSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
@@ -52,9 +52,11 @@ export function setUpSoftHsm(): SoftHsm | null {
 /** Shown as the name of the skipped tests. */
 export const SKIPPED = 'SoftHSM is not installed: run npm run hsm:setup'
 
-/** Appends a setting to the configuration; read at the next C_Initialize. */
+/** Replaces what was configured beyond the set-up; read at the next C_Initialize. */
 export function configure(hsm: SoftHsm, setting: string): void {
-  appendFileSync(join(hsm.folder, 'softhsm2.conf'), `${setting}\n`)
+  const path = join(hsm.folder, 'softhsm2.conf')
+  const own = readFileSync(path, 'utf8').split('\n# test\n')[0]
+  writeFileSync(path, `${own}\n# test\n${setting}\n`)
 }
 
 export const ck = createRequire(__filename)('pkcs11js') as Pkcs11Package

@@ -3,12 +3,11 @@ import { isMortiseError, MortiseError, type ProviderFailure } from '../../errors
 /** What a call was doing; the same return value means different things. */
 export type Pkcs11Step = 'connect' | 'login' | 'wrap' | 'unwrap'
 
-/** A return value of a PKCS#11 call, as pkcs11js throws it. */
-interface Pkcs11Error {
-  readonly name: 'Pkcs11Error'
-  /** Its name; `CKR_VENDOR_DEFINED` for every value that pkcs11js does not know. */
-  readonly message: string
-  readonly code: number
+/** What a PKCS#11 function returned instead of CKR_OK. */
+interface ReturnValue {
+  /** `CKR_VENDOR_DEFINED` for every value that pkcs11js does not know. */
+  readonly name: string
+  readonly value: number
 }
 
 const SESSION = `SESSION_HANDLE_INVALID SESSION_CLOSED USER_NOT_LOGGED_IN OBJECT_HANDLE_INVALID
@@ -49,8 +48,7 @@ const ADVICE: Record<ProviderFailure, string> = {
 
 /** The name of a PKCS#11 return value; undefined for any other error. */
 export function ckrName(error: unknown): string | undefined {
-  if (!isPkcs11Error(error)) return undefined
-  return error.code === CKR_AEAD_DECRYPT_FAILED ? 'CKR_AEAD_DECRYPT_FAILED' : error.message
+  return returnValue(error)?.name
 }
 
 /**
@@ -76,7 +74,7 @@ export function providerFailure(error: unknown, uri: string, step: Pkcs11Step): 
   const failure = failureOf(error, step)
   if (failure === undefined) return moduleError(error, uri, step)
   const code = failure === 'integrity' ? 'ERR_KEY_INTEGRITY' : 'ERR_KEY_PROVIDER'
-  const message = `${uri}: ${step} failed with ${nameAndValue(error)}: ${ADVICE[failure]}`
+  const message = `${uri}: ${step} failed with ${shown(error)}: ${ADVICE[failure]}`
   return new MortiseError(code, message, { failure, retryable: isRetryable(failure), cause: error })
 }
 
@@ -100,16 +98,22 @@ function moduleError(error: unknown, uri: string, step: Pkcs11Step): MortiseErro
   )
 }
 
-function nameAndValue(error: unknown): string {
-  const { code } = error as Pkcs11Error
-  const name = ckrName(error)
-  return name === 'CKR_VENDOR_DEFINED' ? `${name} (0x${code.toString(16)})` : String(name)
+function shown(error: unknown): string {
+  const { name, value } = returnValue(error) as ReturnValue
+  return name === 'CKR_VENDOR_DEFINED' ? `${name} (0x${value.toString(16)})` : name
 }
 
-/** By shape: the class belongs to an optional package that may be loaded twice. */
-function isPkcs11Error(error: unknown): error is Pkcs11Error {
-  const { name, message, code } = (error ?? {}) as Partial<Pkcs11Error>
-  return name === 'Pkcs11Error' && typeof message === 'string' && typeof code === 'number'
+/**
+ * By shape: the class belongs to an optional package that may be loaded twice, and some methods of
+ * pkcs11js throw a plain error whose message is `NAME:VALUE`.
+ */
+function returnValue(error: unknown): ReturnValue | undefined {
+  const { name, message, code } = (error ?? {}) as Record<string, unknown>
+  const text = name === 'Pkcs11Error' ? `${message}:${code}` : String(message)
+  const [, ckr, digits] = /^(CKR_\w+):(\d+)/.exec(text) ?? []
+  if (ckr === undefined) return undefined
+  const value = Number(digits)
+  return { name: value === CKR_AEAD_DECRYPT_FAILED ? 'CKR_AEAD_DECRYPT_FAILED' : ckr, value }
 }
 
 function entries(names: string, failure: ProviderFailure): [string, ProviderFailure][] {

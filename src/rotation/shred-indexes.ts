@@ -1,0 +1,113 @@
+import type { Query } from '../key-store/store'
+import type { EncryptedSchema, EncryptedTable, EncryptedTableColumn } from '../schema'
+import type { ShreddedTable } from './shred-certificate'
+import { quote, tableLabel, tablePath } from './table-path'
+
+/** UUIDs are one subject in every case, whatever the type of the column. */
+const UUID = /^[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}$/
+
+/** Flags with b2: the key id names a subject key. b2 with b3 is invalid. */
+const SUBJECT_FLAGS = "substring(%s from 2 for 1) IN ('\\x04', '\\x05', '\\x06', '\\x07')"
+
+/**
+ * The ids of all subject keys that values in the rows of a subject name: those that were destroyed
+ * before are found nowhere else.
+ *
+ * @param subject - canonical
+ */
+export async function keyIdsInRows(
+  { tables, query }: EncryptedSchema,
+  subject: string,
+): Promise<Set<string>> {
+  const ids = new Set<string>()
+  for (const table of tables) {
+    for (const [column, fields] of bySubjectColumn(table)) {
+      const rows = await query(keyIdsStatement(table, column, fields, subject), [subject])
+      for (const { id } of rows) ids.add(String(id))
+    }
+  }
+  return ids
+}
+
+/**
+ * Empties the index columns of every value that names one of the keys: one pass over each table that
+ * has such columns, and one statement and transaction for it. Rows that are clear stay untouched.
+ *
+ * @param keyIds - 16 hex digits each
+ */
+export async function clearIndexes(
+  { tables, query }: EncryptedSchema,
+  keyIds: readonly string[],
+): Promise<ShreddedTable[]> {
+  const cleared: ShreddedTable[] = []
+  for (const table of tables) {
+    const fields = table.columns.filter(
+      ({ subjectColumn, indexColumns }) => subjectColumn !== null && indexColumns.length > 0,
+    )
+    if (fields.length === 0) continue
+    const clearedRows = keyIds.length === 0 ? 0 : await clearTable(query, table, fields, keyIds)
+    cleared.push({ table: tableLabel(table), clearedRows })
+  }
+  return cleared
+}
+
+async function clearTable(
+  query: Query,
+  table: EncryptedTable,
+  fields: readonly EncryptedTableColumn[],
+  keyIds: readonly string[],
+): Promise<number> {
+  const [row] = await query(clearStatement(table, fields), [keyIds])
+  return Number(row?.cleared ?? 0)
+}
+
+function bySubjectColumn({ columns }: EncryptedTable): Map<string, EncryptedTableColumn[]> {
+  const groups = new Map<string, EncryptedTableColumn[]>()
+  for (const field of columns) {
+    const { subjectColumn } = field
+    if (subjectColumn !== null) {
+      groups.set(subjectColumn, [...(groups.get(subjectColumn) ?? []), field])
+    }
+  }
+  return groups
+}
+
+function keyIdsStatement(
+  table: EncryptedTable,
+  subjectColumn: string,
+  fields: readonly EncryptedTableColumn[],
+  subject: string,
+): string {
+  const stored = `r.${quote(subjectColumn)}::text`
+  const values = fields.map(({ column }) => `(r.${quote(column)})`).join(', ')
+  return `SELECT DISTINCT ${keyIdOf('v.value')} AS id FROM ${tablePath(table)} AS r
+    CROSS JOIN LATERAL (VALUES ${values}) AS v(value)
+    WHERE ${UUID.test(subject) ? `lower(${stored})` : stored} = $1::text
+      AND ${SUBJECT_FLAGS.replace('%s', 'v.value')}`
+}
+
+function clearStatement(table: EncryptedTable, fields: readonly EncryptedTableColumn[]): string {
+  const assignments = fields.flatMap(({ column, indexColumns }) =>
+    indexColumns.map((name) => {
+      const index = quote(name)
+      return `${index} = CASE WHEN ${namesKey(column)} THEN NULL ELSE r.${index} END`
+    }),
+  )
+  const conditions = fields.map(({ column, indexColumns }) => {
+    const filled = indexColumns.map((name) => `r.${quote(name)} IS NOT NULL`).join(' OR ')
+    return `(${namesKey(column)} AND (${filled}))`
+  })
+  return `WITH cleared AS (
+      UPDATE ${tablePath(table)} AS r SET ${assignments.join(', ')}
+      WHERE ${conditions.join(' OR ')} RETURNING 1
+    ) SELECT count(*)::text AS cleared FROM cleared`
+}
+
+function namesKey(column: string): string {
+  const value = `r.${quote(column)}`
+  return `(${keyIdOf(value)} = ANY ($1::text[]) AND ${SUBJECT_FLAGS.replace('%s', value)})`
+}
+
+function keyIdOf(value: string): string {
+  return `encode(substring(${value} from 3 for 8), 'hex')`
+}

@@ -1,0 +1,109 @@
+import { MortiseError } from '../errors'
+import type { Tombstone } from '../key-store/store'
+import { type Keyring, keyControl } from '../keys/keyring'
+import { subjectId } from '../keys/subject-id'
+import { findSchema } from '../schema'
+import { certifiedTombstones, issueCertificate, type ShredCertificate } from './shred-certificate'
+import { clearIndexes, keyIdsInRows } from './shred-indexes'
+
+/** Whose values to destroy, and what the certificate says about it. */
+export interface ShredOptions {
+  /** As the subject property holds it: `5`, `5n` and `'5'` are one subject, UUIDs in any case. */
+  readonly subject: string | number | bigint
+  /** The keyring's; given, it is compared. */
+  readonly domain?: string | undefined
+  /** Who asked for it. Kept for ever with the tombstone: name no subject here. */
+  readonly actor?: string | undefined
+  /** Why. Kept for ever with the tombstone. */
+  readonly reason?: string | undefined
+}
+
+/**
+ * Destroys the key of a data subject or tenant, and with it everything that was sealed under it, in
+ * backups and replicas of the data as well. Cannot be undone.
+ *
+ * First the index columns of the subject's values become NULL, which takes one pass over each table
+ * that has such columns, and then the key goes: interrupted, it is run again. It is also run again
+ * after the epoch poll of all other processes (5 s unless configured) where those may have been
+ * writing meanwhile: until then they may seal under the key that they hold. A later write for the
+ * subject makes a new key.
+ *
+ * @param target - an initialised DataSource with `withEncryption`; or a keyring, which destroys the
+ *   key and leaves every index column as it is
+ * @returns a certificate to keep; it says which keys were destroyed now and which before
+ * @throws ERR_CONFIG for another domain than the keyring's, or a target that is neither
+ * @throws ERR_VALUE_INVALID for a subject that cannot be one
+ * @throws ERR_KEY_STORE where the key store cannot be read or written (`retryable`: run it again)
+ * @see docs/format.md "Keys"
+ */
+export async function shred(
+  target: object,
+  { subject, domain, actor = '', reason = '' }: ShredOptions,
+): Promise<ShredCertificate> {
+  const schema = findSchema(target)
+  const keyring = schema?.keyring ?? (target as Keyring)
+  const { subjects } = keyControl(keyring)
+  checkDomain(keyring, domain)
+  const id = subjectId(subject, 'the subject of shred()')
+  const found = await subjects.find(id)
+  const inRows = schema ? await keyIdsInRows(schema, id) : new Set<string>()
+  const before = inRows.size === 0 ? [] : await subjects.tombstones(inRows)
+  const ids = [...(found ? [found.id] : []), ...before.map((one) => one.id)]
+  const tables = schema ? await clearIndexes(schema, ids) : []
+  const destroyedAt = new Date()
+  const tombstones = found
+    ? [{ id: found.id, domain: keyring.domain, destroyedAt, actor, reason }]
+    : []
+  if (found) await subjects.destroy(tombstones)
+  const keys = [...shreddedKeys(tombstones, false), ...shreddedKeys(before, true)]
+  const issuedAt = destroyedAt.toISOString()
+  return issueCertificate({ domain: keyring.domain, issuedAt, actor, reason, keys, tables })
+}
+
+/** What {@link replayTombstones} did. */
+export interface ReplayReport {
+  /** Keys that are destroyed now, whether or not they had come back. */
+  readonly keys: number
+  readonly tables: ShredCertificate['tables']
+}
+
+/**
+ * Destroys again what a restored backup brought back: subject keys, and with a DataSource the index
+ * columns of their values. To be run before the application is let near a restored database or key
+ * store; keys that are destroyed already stay so.
+ *
+ * @param target - as for {@link shred}
+ * @param evidence - certificates, or the tombstones of a key store that was not restored
+ * @throws ERR_CONFIG for a changed certificate, another domain than the keyring's, or a target that is
+ *   neither DataSource nor keyring
+ * @throws ERR_KEY_STORE where the key store cannot be written (`retryable`: run it again)
+ */
+export async function replayTombstones(
+  target: object,
+  evidence: readonly (ShredCertificate | Tombstone)[],
+): Promise<ReplayReport> {
+  const schema = findSchema(target)
+  const keyring = schema?.keyring ?? (target as Keyring)
+  const { subjects } = keyControl(keyring)
+  const all = evidence.flatMap((one) => ('checksum' in one ? certifiedTombstones(one) : [one]))
+  for (const { domain } of all) checkDomain(keyring, domain)
+  const tombstones = [...new Map(all.map((one) => [one.id, one])).values()]
+  const ids = tombstones.map(({ id }) => id)
+  const tables = schema ? await clearIndexes(schema, ids) : []
+  if (tombstones.length > 0) await subjects.destroy(tombstones)
+  return { keys: tombstones.length, tables }
+}
+
+function shreddedKeys(tombstones: readonly Tombstone[], before: boolean): ShredCertificate['keys'] {
+  return tombstones.map(({ id, destroyedAt }) => {
+    return { id, destroyedAt: destroyedAt.toISOString(), before }
+  })
+}
+
+function checkDomain({ domain }: Keyring, given: string | undefined): void {
+  if (given === undefined || given === domain) return
+  throw new MortiseError(
+    'ERR_CONFIG',
+    `the keyring is of domain ${domain}, not ${given}: shred each domain with a keyring of its own`,
+  )
+}

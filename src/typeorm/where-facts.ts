@@ -1,4 +1,9 @@
-import { type EntityMetadata, InstanceChecker, type ObjectLiteral } from 'typeorm'
+import {
+  type EntityMetadata,
+  type FindOperator,
+  InstanceChecker,
+  type ObjectLiteral,
+} from 'typeorm'
 import { encryptedColumnsOf } from './encrypted-column'
 import type { ColumnMetadata } from './internals'
 import { type SubjectColumn, subjectIdOf } from './subject-column'
@@ -26,9 +31,13 @@ export function fixedSubject(facts: WhereFacts | undefined, subject: SubjectColu
   return subjectIdOf(subject, facts?.get(subject.column))
 }
 
-/** `update(id, …)` arrives as an `Equal`. */
+/** `update(id, …)` arrives as an `Equal` on 1.x and as an `In` of one value on 0.3. */
 function plainValue(value: unknown): unknown {
-  const plain: unknown =
-    InstanceChecker.isFindOperator(value) && value.type === 'equal' ? value.value : value
+  const plain: unknown = InstanceChecker.isFindOperator(value) ? onlyValue(value) : value
   return ['string', 'number', 'bigint'].includes(typeof plain) ? plain : undefined
+}
+
+function onlyValue({ type, value }: FindOperator<unknown>): unknown {
+  if (type === 'equal') return value
+  return type === 'in' && Array.isArray(value) && value.length === 1 ? value[0] : undefined
 }

@@ -10,7 +10,7 @@ import {
   VersionColumn,
 } from 'typeorm'
 import { createKeyring, generateRootKey, inAppKeyProvider, type Keyring } from '../../src'
-import { Encrypted, withEncryption } from '../../src/typeorm'
+import { Encrypted, type EncryptionOptions, withEncryption } from '../../src/typeorm'
 
 @Entity()
 export class Person {
@@ -38,6 +38,8 @@ export class Pet {
 export interface Setup {
   readonly dataSource: DataSource
   readonly keyring: Keyring
+  /** The root key, for another process of the same application. */
+  readonly secret: string
   /** Every statement with its parameters, as TypeORM's logger sees them. */
   readonly log: string[]
 }
@@ -46,8 +48,9 @@ export async function setUp(
   url: string,
   entities: DataSourceOptions['entities'],
   options: Record<string, unknown> = {},
-  encryption: { maxRefine?: number } = {},
+  encryption: Omit<EncryptionOptions, 'keyring'> & { secret?: string } = {},
 ): Promise<Setup> {
+  const { secret = generateRootKey(), ...more } = encryption
   const log: string[] = []
   const write = (query: string, parameters?: unknown[]) => {
     log.push(`${query} -- ${JSON.stringify(parameters)}`)
@@ -74,8 +77,8 @@ export async function setUp(
     ...options,
   } as DataSourceOptions)
   const keyring = createKeyring({
-    providers: [inAppKeyProvider({ name: 'test', secret: generateRootKey() })],
+    providers: [inAppKeyProvider({ name: 'test', secret })],
   })
-  await withEncryption(dataSource, { keyring, ...encryption }).initialize()
-  return { dataSource, keyring, log }
+  await withEncryption(dataSource, { keyring, ...more }).initialize()
+  return { dataSource, keyring, secret, log }
 }

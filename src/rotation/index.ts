@@ -1,5 +1,8 @@
 /** Entry point `mortise/rotation`: rotating keys, and moving stored values to the new one. */
+export { type AddProviderOptions, type AddProviderReport, addProvider } from './add-provider'
 export { type CensusRow, census } from './census'
+export type { SkippedKey } from './change-wraps'
+export { type DropProviderOptions, type DropProviderReport, dropProvider } from './drop-provider'
 export { disableKey, enableKey, type KeyStateOptions } from './key-state'
 export { rewrap } from './rewrap'
 export type {
@@ -11,3 +14,6 @@ export type {
   RewrapTableReport,
 } from './rewrap-report'
 export { type RotateKekOptions, type RotateKekResult, rotateKek } from './rotate-kek'
+export { type RotateRootOptions, type RotateRootReport, rotateRoot } from './rotate-root'
+export { type ReplayReport, replayTombstones, type ShredOptions, shred } from './shred'
+export type { ShredCertificate, ShreddedKey, ShreddedTable } from './shred-certificate'

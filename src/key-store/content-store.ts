@@ -4,8 +4,17 @@ import {
   insertIndexes,
   insertKey,
   replaceIndex,
+  replaceWraps,
   type StoreContent,
 } from './content'
+import {
+  countSubjectKeys,
+  destroySubjectKeys,
+  findSubjectKeys,
+  insertSubjectKeys,
+  pageSubjectKeys,
+  rewrapSubjectKeys,
+} from './content-subjects'
 import type { KeyStore } from './store'
 
 /** A change gives the next content, or `null` where it does not apply. */
@@ -30,6 +39,27 @@ export function contentStore(
     loadEpoch: async (domain) => epochOf(await read(), domain),
     insertKey: (insertion) => update((content) => insertKey(content, insertion)),
     changeState: (id, from, to) => update((content) => changeState(content, id, from, to)),
+    replaceWraps: (key, wraps) => update((content) => replaceWraps(content, key, wraps)),
+    loadSubjectKeys: async (domain, wanted) => findSubjectKeys(await read(), domain, wanted),
+    insertSubjectKeys: async (records) => {
+      await update((content) => insertSubjectKeys(content, records))
+    },
+    pageSubjectKeys: async (domain, page) => pageSubjectKeys(await read(), domain, page),
+    rewrapSubjectKeys: async (changes) => {
+      let rewrapped = 0
+      await update((content) => {
+        const next = rewrapSubjectKeys(content, changes)
+        rewrapped = next.count
+        return rewrapped === 0 ? null : next.content
+      })
+      return rewrapped
+    },
+    countSubjectKeys: async (domain) => countSubjectKeys(await read(), domain),
+    destroySubjectKeys: async (tombstones) => {
+      await update((content) => destroySubjectKeys(content, tombstones))
+    },
+    loadTombstones: async (domain) =>
+      (await read()).tombstones.filter((tombstone) => tombstone.domain === domain),
     loadIndexes: async (domain) =>
       (await read()).indexes.filter((record) => record.domain === domain),
     insertIndexes: async (records) => {

@@ -1,4 +1,13 @@
-import type { IndexRecord, KeyInsertion, KeyRecord, KeyState } from './store'
+import { asBuffer } from '../bytes'
+import type {
+  IndexRecord,
+  KeyInsertion,
+  KeyRecord,
+  KeyState,
+  KeyWrap,
+  SubjectKeyRecord,
+  Tombstone,
+} from './store'
 
 /** Everything a store holds, as one immutable value: a change makes a new one or nothing at all. */
 export interface StoreContent {
@@ -6,9 +15,17 @@ export interface StoreContent {
   readonly epochs: ReadonlyMap<string, number>
   readonly keys: readonly KeyRecord[]
   readonly indexes: readonly IndexRecord[]
+  readonly subjectKeys: readonly SubjectKeyRecord[]
+  readonly tombstones: readonly Tombstone[]
 }
 
-export const EMPTY_CONTENT: StoreContent = { epochs: new Map(), keys: [], indexes: [] }
+export const EMPTY_CONTENT: StoreContent = {
+  epochs: new Map(),
+  keys: [],
+  indexes: [],
+  subjectKeys: [],
+  tombstones: [],
+}
 
 /** The domain's epoch; 0 before its first write. */
 export function epochOf(content: StoreContent, domain: string): number {
@@ -62,6 +79,37 @@ export function changeState(
   return { ...raised, keys: content.keys.map((record) => (record === key ? changed : record)) }
 }
 
+/** @returns `null` where the key has other wraps by now; see `KeyStore.replaceWraps` */
+export function replaceWraps(
+  content: StoreContent,
+  { id, wraps: previous }: Pick<KeyRecord, 'id' | 'wraps'>,
+  wraps: readonly KeyWrap[],
+): StoreContent | null {
+  const key = content.keys.find((record) => record.id === id)
+  if (key === undefined || !sameWraps(key.wraps, previous)) return null
+  const raised = raiseEpoch(content, key.domain)
+  const changed = { ...key, wraps: inOrder(wraps), epoch: epochOf(raised, key.domain) }
+  return { ...raised, keys: content.keys.map((record) => (record === key ? changed : record)) }
+}
+
+/** Whether two lists hold the same blobs of the same providers, in whatever order. */
+export function sameWraps(a: readonly KeyWrap[], b: readonly KeyWrap[]): boolean {
+  const texts = (wraps: readonly KeyWrap[]): string =>
+    wraps
+      .map(({ providerUri, wrapped }) => `${providerUri} ${asBuffer(wrapped).toString('hex')}`)
+      .sort()
+      .join('\n')
+  return texts(a) === texts(b)
+}
+
+/** The order in which every store gives wraps back. */
+function inOrder(wraps: readonly KeyWrap[]): KeyWrap[] {
+  return [...wraps].sort(
+    (a, b) =>
+      a.createdAt.getTime() - b.createdAt.getTime() || (a.providerUri < b.providerUri ? -1 : 1),
+  )
+}
+
 /** Adds the records whose place (domain, kind, name, generation) is free. */
 export function insertIndexes(
   content: StoreContent,
@@ -91,7 +139,8 @@ export function replaceIndex(
   return { ...raiseEpoch(content, next.domain), indexes }
 }
 
-function raiseEpoch(content: StoreContent, domain: string): StoreContent {
+/** The content at the next epoch of a domain. */
+export function raiseEpoch(content: StoreContent, domain: string): StoreContent {
   const epochs = new Map(content.epochs).set(domain, epochOf(content, domain) + 1)
   return { ...content, epochs }
 }

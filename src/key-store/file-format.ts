@@ -1,11 +1,14 @@
 import type { StoreContent } from './content'
 import { jsonMembers, malformed } from './json-members'
 import { indexFromJson, keyFromJson, keyToJson } from './record-json'
+import { subjectKeyFromJson, subjectKeyToJson, tombstoneFromJson } from './subject-json'
 
 const FORMAT = 'mortise-key-store'
 const VERSION = 1
 /** Far beyond any real store; bounds what a damaged file can make us build. */
 const MAX_RECORDS = 100_000
+/** People and tenants: a file is read as a whole, so stores with more belong into a database. */
+const MAX_SUBJECTS = 1_000_000
 
 /** The file's text: indented, because operators read it. */
 export function contentToJson(content: StoreContent): string {
@@ -15,6 +18,8 @@ export function contentToJson(content: StoreContent): string {
     epochs: [...content.epochs].map(([domain, epoch]) => ({ domain, epoch })),
     keys: content.keys.map(keyToJson),
     indexes: content.indexes,
+    subjectKeys: content.subjectKeys.map(subjectKeyToJson),
+    tombstones: content.tombstones,
   }
   return `${JSON.stringify(json, null, 2)}\n`
 }
@@ -35,6 +40,13 @@ export function contentFromJson(text: string, file: string): StoreContent {
     ),
     keys: json.list('keys', MAX_RECORDS).map(keyFromJson),
     indexes: json.list('indexes', MAX_RECORDS).map(indexFromJson),
+    // Files from before there were subject keys have neither.
+    subjectKeys: json.has('subjectKeys')
+      ? json.list('subjectKeys', MAX_SUBJECTS).map(subjectKeyFromJson)
+      : [],
+    tombstones: json.has('tombstones')
+      ? json.list('tombstones', MAX_SUBJECTS).map(tombstoneFromJson)
+      : [],
   }
 }
 

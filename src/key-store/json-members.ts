@@ -12,6 +12,7 @@ export interface JsonMembers {
   /** The members of an array of at most `max` objects. */
   list(key: string, max: number): JsonMembers[]
   isNull(key: string): boolean
+  has(key: string): boolean
 }
 
 /**
@@ -49,7 +50,23 @@ export function jsonMembers(value: unknown, origin: string): JsonMembers {
         jsonMembers(member, origin),
       ),
     isNull: (key) => json[key] === null,
+    has: (key) => Object.hasOwn(json, key),
   }
+}
+
+/**
+ * The members of a list that a database gave as JSON text.
+ *
+ * @param column - names the list in the error
+ */
+export function jsonList(
+  text: unknown,
+  column: string,
+  max: number,
+  origin: string,
+): JsonMembers[] {
+  const list: unknown = JSON.parse(String(text ?? null))
+  return jsonMembers({ [column]: list }, origin).list(column, max)
 }
 
 /** The one error for stored content that no release could have written. */

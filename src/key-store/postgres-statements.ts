@@ -20,6 +20,12 @@ export interface KeyStoreStatements {
   readonly insertWrap: string
   /** (key id, from, to, epoch) -> a row where the key was in state `from`. */
   readonly changeState: string
+  /** (key id) -> one row: wraps (JSON text). */
+  readonly loadWraps: string
+  /** (key id): removes its wraps. */
+  readonly deleteWraps: string
+  /** (key id, epoch): says that the key has changed. */
+  readonly touchKey: string
   /** (domain, kind, name, generation, key id, normaliser, bits, range, group, state, epoch). */
   readonly insertIndex: string
   /** The same, then the previous (key id, normaliser, bits, range, group, state) -> a row if equal. */
@@ -33,18 +39,20 @@ export interface KeyStoreStatements {
  */
 export function keyStoreStatements(qualify: QualifyTable): KeyStoreStatements {
   const [key, wrap, index] = ['mortise_key', 'mortise_key_wrap', 'mortise_index'].map(qualify)
+  const tombstone = qualify('mortise_tombstone')
   const epoch = `(SELECT coalesce(max(e.epoch), 0) FROM (
     SELECT epoch FROM ${key} WHERE domain = $1 UNION ALL
-    SELECT epoch FROM ${index} WHERE domain = $1) e)::text AS epoch`
-  const wraps = `(SELECT coalesce(json_agg(json_build_object(
+    SELECT epoch FROM ${index} WHERE domain = $1 UNION ALL
+    SELECT epoch FROM ${tombstone} WHERE domain = $1) e)::text AS epoch`
+  const wraps = (keyId: string): string => `(SELECT coalesce(json_agg(json_build_object(
       'providerUri', w.provider_uri, 'wrapped', encode(w.wrapped, 'hex'),
       'createdAt', ${iso('w.created_at')}) ORDER BY w.created_at, w.provider_uri), '[]')
-    FROM ${wrap} w WHERE w.key_id = k.id)`
+    FROM ${wrap} w WHERE w.key_id = ${keyId})`
   return {
     loadKeys: `SELECT ${epoch}, (SELECT coalesce(json_agg(json_build_object(
         'id', encode(k.id, 'hex'), 'domain', k.domain, 'purpose', k.purpose, 'version', k.version,
         'state', k.state, 'kcv', encode(k.kcv, 'hex'), 'createdAt', ${iso('k.created_at')},
-        'stateChangedAt', ${iso('k.state_changed_at')}, 'epoch', k.epoch, 'wraps', ${wraps}
+        'stateChangedAt', ${iso('k.state_changed_at')}, 'epoch', k.epoch, 'wraps', ${wraps('k.id')}
       ) ORDER BY k.purpose, k.version), '[]') FROM ${key} k WHERE k.domain = $1)::text AS keys`,
     loadEpoch: `SELECT ${epoch}`,
     loadIndexes: `SELECT coalesce(json_agg(json_build_object(
@@ -66,6 +74,9 @@ export function keyStoreStatements(qualify: QualifyTable): KeyStoreStatements {
     changeState: `WITH changed AS (UPDATE ${key} SET state = $3, state_changed_at = now(),
         epoch = $4 WHERE id = decode($1, 'hex') AND state = $2 RETURNING 1 AS one)
       SELECT one FROM changed`,
+    loadWraps: `SELECT ${wraps(`decode($1, 'hex')`)}::text AS wraps`,
+    deleteWraps: `DELETE FROM ${wrap} WHERE key_id = decode($1, 'hex')`,
+    touchKey: `UPDATE ${key} SET epoch = $2 WHERE id = decode($1, 'hex')`,
     insertIndex: `WITH added AS (INSERT INTO ${index} (domain, kind, name, generation,
         index_key_id, normaliser, bits, range_parameters, shared_group, state, epoch)
       VALUES ($1, $2, $3, $4, decode($5, 'hex'), $6, $7, $8, $9, $10, $11)
@@ -82,6 +93,6 @@ export function keyStoreStatements(qualify: QualifyTable): KeyStoreStatements {
 }
 
 /** ISO 8601 in UTC whatever the connection's DateStyle and time zone. */
-function iso(column: string): string {
+export function iso(column: string): string {
   return `to_char(${column} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')`
 }

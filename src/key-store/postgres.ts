@@ -1,11 +1,31 @@
 import { asBuffer } from '../bytes'
-import { follows } from './content'
+import { follows, sameWraps } from './content'
 import { createTablesStatements, qualifyWith } from './create-tables'
-import { jsonMembers, malformed } from './json-members'
+import { type JsonMembers, jsonList, malformed } from './json-members'
 import { isUniqueViolation, postgresStoreError } from './postgres-error'
 import { type KeyStoreStatements, keyStoreStatements } from './postgres-statements'
-import { indexFromJson, keyFromJson } from './record-json'
-import type { IndexRecord, KeyInsertion, KeyState, KeyStore, Query, Session } from './store'
+import {
+  countSubjectKeys,
+  destroySubjectKeys,
+  insertSubjectKeys,
+  loadSubjectKeys,
+  loadTombstones,
+  pageSubjectKeys,
+  rewrapSubjectKeys,
+  type SubjectStatements,
+  subjectStatements,
+} from './postgres-subjects'
+import { indexFromJson, keyFromJson, wrapFromJson } from './record-json'
+import type {
+  IndexRecord,
+  KeyInsertion,
+  KeyRecord,
+  KeyState,
+  KeyStore,
+  KeyWrap,
+  Query,
+  Session,
+} from './store'
 
 /** Runs `work` in one READ COMMITTED transaction: committed when it resolves, rolled back else. */
 export type WriteTransaction = <T>(
@@ -62,6 +82,9 @@ export function createPostgresStore(options: PostgresStoreOptions): KeyStore {
       raced(() => write((query) => insertKey(query, sql, insertion), session)),
     changeState: (id, from, to, session) =>
       raced(() => write((query) => changeState(query, sql, id, from, to), session)),
+    replaceWraps: (key, wraps, session) =>
+      write((query) => replaceWraps(query, sql, key, wraps), session),
+    ...subjectStore({ sql, subjects: subjectStatements(qualify), queryOf, write }),
     insertIndexes: (records, session) =>
       write((query) => insertIndexes(query, sql, records), session),
     replaceIndex: (previous, next, session) =>
@@ -128,6 +151,58 @@ async function changeState(
   return (await query(sql.changeState, [id, from, to, epoch])).length === 1
 }
 
+async function replaceWraps(
+  query: Query,
+  sql: KeyStoreStatements,
+  { id, wraps: previous }: Pick<KeyRecord, 'id' | 'wraps'>,
+  wraps: readonly KeyWrap[],
+): Promise<boolean> {
+  const [key] = await query(sql.domainOfKey, [id])
+  if (key === undefined) return false
+  const epoch = await nextEpoch(query, sql, String(key.domain))
+  const present = listIn(await one(query, sql.loadWraps, [id]), 'wraps').map(wrapFromJson)
+  if (!sameWraps(present, previous)) return false
+  await query(sql.deleteWraps, [id])
+  for (const { providerUri, wrapped, createdAt } of wraps) {
+    await query(sql.insertWrap, [id, providerUri, hex(wrapped), createdAt.toISOString()])
+  }
+  await query(sql.touchKey, [id, epoch])
+  return true
+}
+
+/** The part of the store that is about data subjects. */
+function subjectStore({
+  sql,
+  subjects,
+  queryOf,
+  write,
+}: {
+  readonly sql: KeyStoreStatements
+  readonly subjects: SubjectStatements
+  readonly queryOf: (session?: Session) => Query
+  readonly write: WriteTransaction
+}) {
+  return {
+    loadSubjectKeys: (domain, wanted, session) =>
+      translated(() => loadSubjectKeys(queryOf(session), subjects, domain, wanted)),
+    insertSubjectKeys: (records, session) =>
+      write((query) => insertSubjectKeys(query, subjects, records), session),
+    pageSubjectKeys: (domain, page) =>
+      translated(() => pageSubjectKeys(queryOf(), subjects, domain, page)),
+    rewrapSubjectKeys: (changes) => write((query) => rewrapSubjectKeys(query, subjects, changes)),
+    countSubjectKeys: (domain) => translated(() => countSubjectKeys(queryOf(), subjects, domain)),
+    destroySubjectKeys: (tombstones) =>
+      write(async (query) => {
+        for (const domain of [...new Set(tombstones.map((one) => one.domain))].sort()) {
+          const epoch = await nextEpoch(query, sql, domain)
+          const ofDomain = tombstones.filter((one) => one.domain === domain)
+          await destroySubjectKeys(query, subjects, ofDomain, epoch)
+        }
+      }),
+    loadTombstones: (domain) => translated(() => loadTombstones(queryOf(), subjects, domain)),
+  } satisfies Partial<KeyStore>
+}
+
 async function insertIndexes(
   query: Query,
   sql: KeyStoreStatements,
@@ -173,9 +248,8 @@ function epochOf(row: Row): number {
     : malformed(ORIGIN, 'epoch')
 }
 
-function listIn(row: Row, column: string): ReturnType<typeof jsonMembers>[] {
-  const list: unknown = JSON.parse(String(row[column]))
-  return jsonMembers({ [column]: list }, ORIGIN).list(column, MAX_RECORDS)
+function listIn(row: Row, column: string): JsonMembers[] {
+  return jsonList(row[column], column, MAX_RECORDS, ORIGIN)
 }
 
 function place({ domain, kind, name, generation }: IndexRecord): readonly (string | number)[] {

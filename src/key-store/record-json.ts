@@ -1,4 +1,4 @@
-import type { JsonMembers } from './json-members'
+import { type JsonMembers, malformed } from './json-members'
 import type { IndexRecord, KeyRecord, KeyWrap } from './store'
 
 /** Limits of the format: more wraps or longer blobs were not written by mortise. */
@@ -29,13 +29,29 @@ export function keyToJson(record: KeyRecord): unknown {
 
 /** Inverse of {@link keyToJson} for untrusted JSON. */
 export function keyFromJson(json: JsonMembers): KeyRecord {
+  const key = keyMembers(json)
+  return hasMaterial(key) || namesOneProvider(key) ? key : malformed('the key store', 'kcv')
+}
+
+/** A key with material has a whole check value and whole wraps. */
+function hasMaterial({ kcv, wraps }: KeyRecord): boolean {
+  return kcv.length === KCV_BYTES && wraps.every(({ wrapped }) => wrapped.length > 0)
+}
+
+/** A key without material has none anywhere, and names the one provider that wraps its DEKs. */
+function namesOneProvider({ purpose, kcv, wraps: [only, ...others] }: KeyRecord): boolean {
+  const empty = kcv.length === 0 && only?.wrapped.length === 0
+  return purpose === 'data' && empty && others.length === 0
+}
+
+function keyMembers(json: JsonMembers): KeyRecord {
   return {
     id: json.text('id', KEY_ID),
     domain: json.text('domain', DOMAIN),
     purpose: json.oneOf('purpose', ['data', 'index']),
     version: json.integer('version', 1, MAX_INTEGER),
     state: json.oneOf('state', ['active', 'decrypt-only', 'disabled', 'destroyed']),
-    kcv: json.bytes('kcv', KCV_BYTES, KCV_BYTES),
+    kcv: json.bytes('kcv', 0, KCV_BYTES),
     createdAt: json.time('createdAt'),
     stateChangedAt: json.time('stateChangedAt'),
     epoch: json.integer('epoch', 0, MAX_INTEGER),
@@ -43,10 +59,11 @@ export function keyFromJson(json: JsonMembers): KeyRecord {
   }
 }
 
-function wrapFromJson(json: JsonMembers): KeyWrap {
+/** A wrap from untrusted JSON; empty only where the key has no material. */
+export function wrapFromJson(json: JsonMembers): KeyWrap {
   return {
     providerUri: json.text('providerUri', PROVIDER_URI),
-    wrapped: json.bytes('wrapped', 1, MAX_WRAPPED_BYTES),
+    wrapped: json.bytes('wrapped', 0, MAX_WRAPPED_BYTES),
     createdAt: json.time('createdAt'),
   }
 }
@@ -55,10 +72,11 @@ function wrapFromJson(json: JsonMembers): KeyWrap {
 export function indexFromJson(json: JsonMembers): IndexRecord {
   const optionalText = (key: string, pattern: RegExp): string | null =>
     json.isNull(key) ? null : json.text(key, pattern)
+  const kind = json.oneOf<IndexRecord['kind']>('kind', ['field', 'group', 'subject'])
   return {
     domain: json.text('domain', DOMAIN),
-    kind: json.oneOf('kind', ['field', 'group']),
-    name: json.text('name', NAME),
+    kind,
+    name: json.text('name', kind === 'subject' ? /^$/ : NAME),
     generation: json.integer('generation', 1, 255),
     indexKeyId: optionalText('indexKeyId', KEY_ID),
     normaliser: optionalText('normaliser', /^[\x21-\x7e]{0,255}$/),

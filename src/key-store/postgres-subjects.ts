@@ -1,0 +1,161 @@
+import { asBuffer } from '../bytes'
+import type { QualifyTable } from './create-tables'
+import { jsonList } from './json-members'
+import { iso } from './postgres-statements'
+import type { KeyStore, Query, SubjectKeyRecord, Tombstone } from './store'
+import { subjectKeyFromJson, subjectKeyToJson, tombstoneFromJson } from './subject-json'
+
+const ORIGIN = 'the key store in PostgreSQL'
+const MAX_ROWS = 1_000_000
+
+/** The statements about subject keys; lists travel as one JSON text, in both directions. */
+export type SubjectStatements = ReturnType<typeof subjectStatements>
+
+/** See `keyStoreStatements` for why every result is JSON text. */
+export function subjectStatements(qualify: QualifyTable) {
+  const [subject, tombstone] = ['mortise_subject_key', 'mortise_tombstone'].map(qualify)
+  const keyJson = `json_build_object('id', encode(s.id, 'hex'), 'domain', s.domain,
+    'subjectRef', encode(s.subject_ref, 'hex'), 'kekId', encode(s.kek_id, 'hex'),
+    'wrapped', encode(s.wrapped, 'hex'), 'createdAt', ${iso('s.created_at')})`
+  const tombstoneJson = `json_build_object('id', encode(t.id, 'hex'), 'domain', t.domain,
+    'destroyedAt', ${iso('t.destroyed_at')}, 'actor', t.actor, 'reason', t.reason)`
+  const alive = `NOT EXISTS (SELECT 1 FROM ${tombstone} t WHERE t.id = s.id)`
+  const hexList = (parameter: string): string =>
+    `ANY (ARRAY(SELECT decode(h, 'hex') FROM json_array_elements_text(${parameter}::json) h))`
+  return {
+    /** (domain, refs, ids) -> keys, tombstones. */
+    load: `SELECT (SELECT coalesce(json_agg(${keyJson}), '[]') FROM ${subject} s
+        WHERE s.domain = $1 AND (s.subject_ref = ${hexList('$2')} OR s.id = ${hexList('$3')})
+        AND ${alive})::text AS keys,
+      (SELECT coalesce(json_agg(${tombstoneJson}), '[]') FROM ${tombstone} t
+        WHERE t.domain = $1 AND t.id = ${hexList('$3')})::text AS tombstones`,
+    /** (records); in one order, so that two writers cannot wait for each other. */
+    insert: `WITH added AS (INSERT INTO ${subject} (id, domain, subject_ref, kek_id, wrapped, created_at)
+      SELECT s.id, s.domain, s.subject_ref, s.kek_id, s.wrapped, s.created_at FROM (
+        SELECT decode(r->>'id', 'hex') AS id, r->>'domain' AS domain,
+          decode(r->>'subjectRef', 'hex') AS subject_ref, decode(r->>'kekId', 'hex') AS kek_id,
+          decode(r->>'wrapped', 'hex') AS wrapped, (r->>'createdAt')::timestamptz AS created_at
+        FROM json_array_elements($1::json) r) s
+      WHERE ${alive} ORDER BY s.domain, s.subject_ref
+      ON CONFLICT DO NOTHING RETURNING 1 AS one) SELECT count(*)::text AS added FROM added`,
+    /** (domain, not under, after, limit) -> keys; '' for no restriction. */
+    page: `SELECT (SELECT coalesce(json_agg(${keyJson} ORDER BY s.id), '[]') FROM (
+        SELECT s.* FROM ${subject} s WHERE s.domain = $1 AND s.kek_id <> decode($2, 'hex')
+          AND s.id > decode($3, 'hex') ORDER BY s.id LIMIT $4::integer) s)::text AS keys`,
+    /** (changes) -> count. */
+    rewrap: `WITH changed AS (UPDATE ${subject} s
+        SET kek_id = decode(r->'next'->>'kekId', 'hex'),
+          wrapped = decode(r->'next'->>'wrapped', 'hex')
+        FROM json_array_elements($1::json) r
+        WHERE s.id = decode(r->>'id', 'hex') AND s.wrapped = decode(r->>'wrapped', 'hex')
+        RETURNING 1 AS one)
+      SELECT count(*)::text AS count FROM changed`,
+    /** (domain) -> counts. */
+    count: `SELECT (SELECT coalesce(json_agg(json_build_object('kekId', encode(c.kek_id, 'hex'),
+        'count', c.count) ORDER BY c.kek_id), '[]') FROM (SELECT kek_id, count(*) AS count
+        FROM ${subject} WHERE domain = $1 GROUP BY kek_id) c)::text AS counts`,
+    /** (ids): removes the keys. */
+    destroy: `DELETE FROM ${subject} WHERE id = ${hexList('$1')}`,
+    /** (tombstones, epoch): one that exists keeps what it says. */
+    bury: `INSERT INTO ${tombstone} (id, domain, destroyed_at, actor, reason, epoch)
+      SELECT decode(r->>'id', 'hex'), r->>'domain', (r->>'destroyedAt')::timestamptz, r->>'actor',
+        r->>'reason', $2::integer FROM json_array_elements($1::json) r
+      ON CONFLICT (id) DO UPDATE SET epoch = EXCLUDED.epoch`,
+    /** (domain) -> tombstones. */
+    tombstones: `SELECT (SELECT coalesce(json_agg(${tombstoneJson} ORDER BY t.destroyed_at, t.id), '[]')
+      FROM ${tombstone} t WHERE t.domain = $1)::text AS tombstones`,
+  }
+}
+
+/** See `KeyStore.loadSubjectKeys`. */
+export async function loadSubjectKeys(
+  query: Query,
+  sql: SubjectStatements,
+  domain: string,
+  { refs, ids }: Parameters<KeyStore['loadSubjectKeys']>[1],
+): Promise<{ keys: SubjectKeyRecord[]; tombstones: Tombstone[] }> {
+  const [row] = await query(sql.load, [domain, JSON.stringify(refs.map(hex)), JSON.stringify(ids)])
+  return {
+    keys: listOf(row, 'keys').map(subjectKeyFromJson),
+    tombstones: listOf(row, 'tombstones').map(tombstoneFromJson),
+  }
+}
+
+/** See `KeyStore.insertSubjectKeys`. */
+export async function insertSubjectKeys(
+  query: Query,
+  sql: SubjectStatements,
+  records: readonly SubjectKeyRecord[],
+): Promise<void> {
+  if (records.length > 0) await query(sql.insert, [JSON.stringify(records.map(subjectKeyToJson))])
+}
+
+/** See `KeyStore.pageSubjectKeys`. */
+export async function pageSubjectKeys(
+  query: Query,
+  sql: SubjectStatements,
+  domain: string,
+  { notUnder, after, limit }: Parameters<KeyStore['pageSubjectKeys']>[1],
+): Promise<SubjectKeyRecord[]> {
+  const [row] = await query(sql.page, [domain, notUnder ?? '', after ?? '', limit])
+  return listOf(row, 'keys').map(subjectKeyFromJson)
+}
+
+/** See `KeyStore.rewrapSubjectKeys`. */
+export async function rewrapSubjectKeys(
+  query: Query,
+  sql: SubjectStatements,
+  changes: Parameters<KeyStore['rewrapSubjectKeys']>[0],
+): Promise<number> {
+  if (changes.length === 0) return 0
+  const list = changes.map(({ id, wrapped, next }) => ({
+    id,
+    wrapped: hex(wrapped),
+    next: { kekId: next.kekId, wrapped: hex(next.wrapped) },
+  }))
+  const [row] = await query(sql.rewrap, [JSON.stringify(list)])
+  return Number(row?.count)
+}
+
+/** See `KeyStore.countSubjectKeys`. */
+export async function countSubjectKeys(
+  query: Query,
+  sql: SubjectStatements,
+  domain: string,
+): Promise<{ kekId: string; count: number }[]> {
+  const [row] = await query(sql.count, [domain])
+  return listOf(row, 'counts').map((one) => ({
+    kekId: one.text('kekId', /^[0-9a-f]{16}$/),
+    count: one.integer('count', 1, Number.MAX_SAFE_INTEGER),
+  }))
+}
+
+/** Within the transaction of `KeyStore.destroySubjectKeys`, under the lock of the one domain. */
+export async function destroySubjectKeys(
+  query: Query,
+  sql: SubjectStatements,
+  tombstones: readonly Tombstone[],
+  epoch: number,
+): Promise<void> {
+  await query(sql.destroy, [JSON.stringify(tombstones.map(({ id }) => id))])
+  const first = new Map([...tombstones].reverse().map((tombstone) => [tombstone.id, tombstone]))
+  await query(sql.bury, [JSON.stringify([...first.values()]), epoch])
+}
+
+/** See `KeyStore.loadTombstones`. */
+export async function loadTombstones(
+  query: Query,
+  sql: SubjectStatements,
+  domain: string,
+): Promise<Tombstone[]> {
+  const [row] = await query(sql.tombstones, [domain])
+  return listOf(row, 'tombstones').map(tombstoneFromJson)
+}
+
+function listOf(row: Record<string, unknown> | undefined, column: string) {
+  return jsonList(row?.[column], column, MAX_ROWS, ORIGIN)
+}
+
+function hex(bytes: Uint8Array): string {
+  return asBuffer(bytes).toString('hex')
+}

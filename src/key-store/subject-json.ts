@@ -1,0 +1,41 @@
+import type { JsonMembers } from './json-members'
+import type { SubjectKeyRecord, Tombstone } from './store'
+
+const KEY_ID = /^[0-9a-f]{16}$/
+const DOMAIN = /^[\x21-\x7e]{1,64}$/
+/** u8(generation) | 16 bytes; see docs/format.md "Index tokens". */
+const REF_BYTES = 17
+/** AES-256 key wrap of 32 bytes. */
+const WRAPPED_BYTES = 40
+
+/** The JSON form of a subject key; see `keyToJson` for what both stores do with it. */
+export function subjectKeyToJson(record: SubjectKeyRecord): Record<string, unknown> {
+  return {
+    ...record,
+    subjectRef: Buffer.from(record.subjectRef).toString('hex'),
+    wrapped: Buffer.from(record.wrapped).toString('hex'),
+  }
+}
+
+/** Inverse of {@link subjectKeyToJson} for untrusted JSON. */
+export function subjectKeyFromJson(json: JsonMembers): SubjectKeyRecord {
+  return {
+    id: json.text('id', KEY_ID),
+    domain: json.text('domain', DOMAIN),
+    subjectRef: json.bytes('subjectRef', REF_BYTES, REF_BYTES),
+    kekId: json.text('kekId', KEY_ID),
+    wrapped: json.bytes('wrapped', WRAPPED_BYTES, WRAPPED_BYTES),
+    createdAt: json.time('createdAt'),
+  }
+}
+
+/** A tombstone from untrusted JSON; its JSON form is the record itself. */
+export function tombstoneFromJson(json: JsonMembers): Tombstone {
+  return {
+    id: json.text('id', KEY_ID),
+    domain: json.text('domain', DOMAIN),
+    destroyedAt: json.time('destroyedAt'),
+    actor: json.text('actor', /^/),
+    reason: json.text('reason', /^/),
+  }
+}

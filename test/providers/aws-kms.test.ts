@@ -193,12 +193,18 @@ describe('the key of an AWS KMS provider', () => {
     { KeySpec: 'RSA_2048' },
     { KeySpec: 'HMAC_256', KeyUsage: 'GENERATE_VERIFY_MAC' },
     { KeyUsage: 'SIGN_VERIFY' },
-    { KeySpec: undefined },
   ])('must be symmetric and for encryption, unlike %o', async (details) => {
     const { client } = scripted(described(ARN, details))
     const opening = awsKmsKeyProvider({ keyId: 'alias/patients', client }).open?.()
     await expect(opening).rejects.toMatchObject({ code: 'ERR_KEY_PROVIDER', failure: 'state' })
     await expect(opening).rejects.toThrow(/alias\/patients is not a symmetric key.*ENCRYPT_DECRYPT/)
+  })
+
+  it('may leave its kind unsaid, as test servers do: Encrypt would refuse it', async () => {
+    const { client } = scripted(described(ARN, { KeySpec: undefined, KeyUsage: undefined }))
+    const provider = awsKmsKeyProvider({ keyId: 'alias/patients', client })
+    await provider.open?.()
+    expect(provider.uri).toBe(`aws-kms:${ARN}`)
   })
 
   it('must have an ARN', async () => {

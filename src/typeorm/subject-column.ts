@@ -45,11 +45,11 @@ export function findSubjectColumn(
 ): SubjectColumn {
   const column = columnBehind(metadata, field, path)
   const name = `${metadata.targetName}.${path}`
-  const type = dataSourceOfMetadata(metadata).driver.normalizeType(column)
-  const family = column.isArray ? undefined : FAMILIES.get(type)
-  if (!family) throw invalid(field, path, `is of type ${type}; it must be text, uuid or an integer`)
   const role = roleOf(column)
   if (role) throw invalid(field, path, role)
+  const type = dataSourceOfMetadata(metadata).driver.normalizeType(column)
+  const family = FAMILIES.get(column.isArray ? `${type}[]` : type)
+  if (!family) throw invalid(field, path, `must be text, uuid or an integer, not ${type}`)
   return { name, column, family }
 }
 

@@ -9,7 +9,13 @@ import {
   PrimaryColumn,
   VersionColumn,
 } from 'typeorm'
-import { createKeyring, generateRootKey, inAppKeyProvider, type Keyring } from '../../src'
+import {
+  createKeyring,
+  generateRootKey,
+  inAppKeyProvider,
+  type Keyring,
+  type KeyringOptions,
+} from '../../src'
 import { Encrypted, type EncryptionOptions, withEncryption } from '../../src/typeorm'
 
 @Entity()
@@ -48,9 +54,12 @@ export async function setUp(
   url: string,
   entities: DataSourceOptions['entities'],
   options: Record<string, unknown> = {},
-  encryption: Omit<EncryptionOptions, 'keyring'> & { secret?: string } = {},
+  encryption: Omit<EncryptionOptions, 'keyring'> & {
+    secret?: string
+    keyring?: Partial<KeyringOptions>
+  } = {},
 ): Promise<Setup> {
-  const { secret = generateRootKey(), ...more } = encryption
+  const { secret = generateRootKey(), keyring: keyringOptions, ...more } = encryption
   const log: string[] = []
   const write = (query: string, parameters?: unknown[]) => {
     log.push(`${query} -- ${JSON.stringify(parameters)}`)
@@ -78,6 +87,7 @@ export async function setUp(
   } as DataSourceOptions)
   const keyring = createKeyring({
     providers: [inAppKeyProvider({ name: 'test', secret })],
+    ...keyringOptions,
   })
   await withEncryption(dataSource, { keyring, ...more }).initialize()
   return { dataSource, keyring, secret, log }

@@ -1,0 +1,107 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { generateRootKey } from '../../src'
+import { rotateKek } from '../../src/rotation'
+import { createDatabase, type TestDatabase } from '../database'
+import { type CountedProvider, countedProvider } from './counted-provider'
+import { type Setup, setUp } from './people'
+import { Person, Visit } from './tenants'
+
+const SUBJECTS = 10_000
+const secret = generateRootKey()
+
+let database: TestDatabase
+const opened: Setup[] = []
+
+beforeAll(async () => {
+  database = await createDatabase()
+})
+
+afterAll(async () => {
+  for (const { dataSource } of opened) await dataSource.destroy()
+  await database?.drop()
+})
+
+/** A process of its own, with nothing in memory. */
+async function start(more: object = {}): Promise<Setup & { counted: CountedProvider }> {
+  const counted = countedProvider(secret)
+  const keyring = { providers: [counted.provider], cache: { epochPollMs: 60_000 } }
+  const setup = await setUp(database.url, [Person, Visit], more, { keyring })
+  opened.push(setup)
+  return { ...setup, counted }
+}
+
+const idOf = (index: number) => `00000000-0000-4000-8000-${String(index).padStart(12, '0')}`
+
+function people(from: number, to: number): { id: string; name: string }[] {
+  return Array.from({ length: to - from }, (_, i) => ({ id: idOf(from + i), name: `n${from + i}` }))
+}
+
+/** Statements on the table of subject keys since the log was emptied, by their verb. */
+function subjectKeyStatements({ log }: Setup): string[] {
+  return log.flatMap((line) => {
+    if (!line.includes('mortise_subject_key')) return []
+    return /\bINSERT\b/.test(line) ? ['INSERT'] : ['SELECT']
+  })
+}
+
+describe('subject keys in bulk', () => {
+  it('cost one INSERT for 1,000 new subjects, and no provider call', async () => {
+    const { counted, ...setup } = await start()
+    const repository = setup.dataSource.getRepository(Person)
+    await repository.insert(people(0, 1))
+    const before = await countKeys(setup)
+    counted.reset()
+    setup.log.length = 0
+    await repository.insert(people(1, 1_000))
+    expect(counted.calls).toEqual({})
+    expect(await countKeys(setup)).toBe(before + 999)
+    const transactions: { xmin: string }[] = await setup.dataSource.query(
+      'SELECT DISTINCT xmin::text FROM mortise_subject_key',
+    )
+    expect(transactions).toHaveLength(2)
+    setup.log.length = 0
+    await repository.insert(people(1_000, 1_001).map((one) => ({ ...one, name: 'x' })))
+    await repository.update(idOf(0), { name: 'warm' })
+    expect(counted.calls).toEqual({})
+  })
+
+  it('cost one query and no call of their own for 10,000 rows of 10,000 subjects', async () => {
+    const writer = await start({ synchronize: false })
+    const half = SUBJECTS / 2
+    const repository = writer.dataSource.getRepository(Person)
+    for (let at = 1_001; at < half; at += 1_000) await repository.insert(people(at, at + 1_000))
+    await rotateKek(writer.keyring, { purpose: 'data' })
+    const from = await repository.count()
+    for (let at = from; at < SUBJECTS; at += 1_000) {
+      await repository.insert(people(at, Math.min(at + 1_000, SUBJECTS)))
+    }
+    const { counted, ...setup } = await start({ synchronize: false })
+    counted.reset()
+    setup.log.length = 0
+    const found = await setup.dataSource.getRepository(Person).find()
+    expect(found).toHaveLength(SUBJECTS)
+    expect(new Set(found.map(({ name }) => name)).size).toBeGreaterThan(SUBJECTS - 3)
+    expect(subjectKeyStatements(setup)).toEqual(['SELECT'])
+    // Both versions of the KEK wrap subject keys; the active one was opened at the start.
+    expect(counted.calls).toEqual({ 'unwrap kek': 1 })
+    counted.reset()
+    setup.log.length = 0
+    expect(await setup.dataSource.getRepository(Person).find()).toHaveLength(SUBJECTS)
+    expect(counted.calls).toEqual({})
+    expect(subjectKeyStatements(setup)).toEqual([])
+  }, 120_000)
+
+  it('are asked for as often as there are KEKs, whatever the number of rows read cold', async () => {
+    const { counted, ...setup } = await start({ synchronize: false })
+    await setup.dataSource.getRepository(Person).find({ take: SUBJECTS })
+    const versions = (await setup.keyring.keys()).filter(({ purpose }) => purpose === 'data')
+    expect(versions).toHaveLength(2)
+    // The index KEK opens the tokens that subjects are found by.
+    expect(counted.calls).toEqual({ 'unwrap kek': versions.length + 1 })
+  })
+})
+
+async function countKeys({ dataSource }: Setup): Promise<number> {
+  const [row] = await dataSource.query('SELECT count(*)::int AS count FROM mortise_subject_key')
+  return row.count
+}

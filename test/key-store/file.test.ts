@@ -17,6 +17,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { fileKeyStore } from '../../src/key-store/file'
 import { describeKeyStore } from './contract'
 import { someIndex, someKey } from './records'
+import { describeSubjectStore } from './subject-contract'
 
 let directory: string
 let path: string
@@ -32,6 +33,7 @@ afterEach(() => {
 })
 
 describeKeyStore('fileKeyStore', async () => () => fileKeyStore(path))
+describeSubjectStore('fileKeyStore', async () => () => fileKeyStore(path))
 
 async function filled(): Promise<void> {
   await fileKeyStore(path).insertKey({ key: someKey(), demote: null })

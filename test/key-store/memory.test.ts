@@ -4,8 +4,13 @@ import { memoryKeyStore } from '../../src/key-store/memory'
 import type { KeyState } from '../../src/key-store/store'
 import { describeKeyStore } from './contract'
 import { someKey } from './records'
+import { describeSubjectStore } from './subject-contract'
 
 describeKeyStore('memoryKeyStore', async () => {
+  const store = memoryKeyStore()
+  return () => store
+})
+describeSubjectStore('memoryKeyStore', async () => {
   const store = memoryKeyStore()
   return () => store
 })

@@ -9,6 +9,7 @@ import { KEY_STORE_TABLES } from '../../src/key-store/tables'
 import { describeKeyStore } from './contract'
 import { useDatabase } from './database'
 import { someIndex, someKey } from './records'
+import { describeSubjectStore } from './subject-contract'
 
 const database = useDatabase()
 
@@ -32,6 +33,10 @@ function queryOn(client: { query(sql: string, values: unknown[]): Promise<unknow
 }
 
 describeKeyStore('postgresKeyStore', async () => {
+  const { schema } = await newStore()
+  return () => postgresKeyStore(database.pool, { schema })
+})
+describeSubjectStore('postgresKeyStore', async () => {
   const { schema } = await newStore()
   return () => postgresKeyStore(database.pool, { schema })
 })

@@ -53,8 +53,9 @@ export function issueCertificate(
  * @throws ERR_CONFIG for anything that is not a whole certificate
  */
 export function certifiedTombstones(certificate: ShredCertificate): Tombstone[] {
-  const { format, checksum, domain, actor, reason, keys } = certificate
-  if (format !== FORMAT || !Array.isArray(keys) || checksum !== checksumOf(certificate)) {
+  const { format, checksum, domain, actor, reason, keys, tables } = certificate
+  const whole = format === FORMAT && Array.isArray(keys) && Array.isArray(tables)
+  if (!whole || checksum !== checksumOf(certificate)) {
     throw new MortiseError(
       'ERR_CONFIG',
       `a certificate is not as shred() issued it (format ${FORMAT}): it was changed or damaged`,

@@ -23,7 +23,7 @@ afterAll(async () => {
   await database?.drop()
 })
 
-function start({ provider }: CountedProvider, more: object = {}): Promise<Setup> {
+function start({ provider }: CountedProvider, more: Record<string, unknown> = {}): Promise<Setup> {
   return setUp(database.url, [Person, Pet], more, {
     keyring: { providers: [provider], wrapping: 'provider' },
   })

@@ -22,7 +22,9 @@ afterAll(async () => {
 })
 
 /** A process of its own, with nothing in memory. */
-async function start(more: object = {}): Promise<Setup & { counted: CountedProvider }> {
+async function start(
+  more: Record<string, unknown> = {},
+): Promise<Setup & { counted: CountedProvider }> {
   const counted = countedProvider(secret)
   const keyring = { providers: [counted.provider], cache: { epochPollMs: 60_000 } }
   const setup = await setUp(database.url, [Person, Visit], more, { keyring })

@@ -5,6 +5,7 @@ import { KEY_BYTES, type SecretKey, secretKey } from '../crypto/secret-key'
 import { MortiseError } from '../errors'
 import { contextParts } from './context'
 import type { KeyContext, KeyProvider } from './provider'
+import { redacted } from './redacted'
 
 /** What {@link inAppKeyProvider} needs. */
 export interface InAppKeyProviderOptions {
@@ -17,7 +18,6 @@ export interface InAppKeyProviderOptions {
 /** Part of every wrap's derivation; cannot change without a new format version. */
 const LABEL = 'mortise/1/root-wrap'
 const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/
-const INSPECT = Symbol.for('nodejs.util.inspect.custom')
 
 /**
  * A provider whose root key is a secret of the application itself, given at start.
@@ -128,15 +128,5 @@ function doesNotOpen(uri: string, context: KeyContext): MortiseError {
     'ERR_KEY_INTEGRITY',
     `key ${context.id} (domain ${context.domain}, ${context.purpose}, version ${context.version}) does not open with ${uri}: the provider has another secret than the one that wrapped it, or the stored wrap or its identity was changed`,
     { failure: 'integrity' },
-  )
-}
-
-function redacted(provider: KeyProvider): KeyProvider {
-  const { uri } = provider
-  return Object.freeze(
-    Object.defineProperties(provider, {
-      toJSON: { value: () => ({ uri }) },
-      [INSPECT]: { value: () => `KeyProvider { uri: '${uri}' }` },
-    }),
   )
 }

@@ -8,6 +8,8 @@ import { openAead } from '../../src/crypto/aead'
 import { sha256 } from '../../src/crypto/hash'
 import { secretKey } from '../../src/crypto/secret-key'
 import { isMortiseError, type MortiseError } from '../../src/errors'
+import { memoryKeyStore } from '../../src/key-store/memory'
+import { createKeyring } from '../../src/keys/keyring'
 import { type Pkcs11KeyOptions, pkcs11KeyProvider } from '../../src/providers/pkcs11'
 import type { KeyContext, KeyProvider } from '../../src/providers/provider'
 import { administrate, ck, configure, SKIPPED, type SoftHsm, setUpSoftHsm } from './pkcs11/softhsm'
@@ -368,10 +370,31 @@ describe.skipIf(found === null)(`on SoftHSM${found === null ? ` (${SKIPPED})` : 
       await made.close?.()
       for (const key of await Promise.all(calls)) expect(Buffer.from(key)).toEqual(KEY)
       expect(await failure(made.wrapKey(KEY, CONTEXT))).toMatchObject({ code: 'ERR_CLOSED' })
+      const waiting = provider({ pin: () => new Promise<string>(() => {}) })
+      const call = failure(waiting.wrapKey(KEY, CONTEXT))
+      await waiting.close?.()
+      expect(await call).toMatchObject({ code: 'ERR_CLOSED' })
       const unused = provider()
       await unused.close?.()
       expect(await failure(unused.wrapKey(KEY, CONTEXT))).toMatchObject({ code: 'ERR_CLOSED' })
     })
+  })
+
+  it('serves a keyring, which closes it', async () => {
+    const made = provider()
+    const store = memoryKeyStore()
+    const keyring = createKeyring({ providers: [made], store })
+    await keyring.ready()
+    const { keys } = await store.loadKeys('default')
+    expect(keys.map(({ wraps }) => wraps.map(({ providerUri }) => providerUri))).toEqual([
+      [made.uri],
+      [made.uri],
+    ])
+    await keyring.close()
+    expect(await failure(made.wrapKey(KEY, CONTEXT))).toMatchObject({ code: 'ERR_CLOSED' })
+    const again = createKeyring({ providers: [provider()], store })
+    await again.ready()
+    await again.close()
   })
 
   it('stops waiting for a session when the caller gives up', async () => {

@@ -29,7 +29,8 @@ export class ReconnectingToken {
   #refused: MortiseError | undefined
   /** The last connection, from its loss until there is a new one. */
   #lost: Connection | undefined
-  #closed = false
+  #closed: Promise<void> | undefined
+  readonly #closing = new AbortController()
 
   constructor(target: Pkcs11Target) {
     this.#target = target
@@ -58,13 +59,21 @@ export class ReconnectingToken {
   }
 
   /** Closes the sessions that are this token's own, after the calls under way. */
-  async close(): Promise<void> {
-    if (this.#closed) return
-    this.#closed = true
+  close(): Promise<void> {
+    this.#closed ??= this.#close()
+    return this.#closed
+  }
+
+  async #close(): Promise<void> {
+    const closed = new MortiseError(
+      'ERR_CLOSED',
+      `${this.#target.uri} was closed; make a new provider`,
+    )
+    this.#closing.abort(closed)
     await this.#connecting?.catch(() => {})
     const connection = this.#connection
     this.#connection = undefined
-    connection?.sessions.retire(this.#closedError())
+    connection?.sessions.retire(closed)
     await connection?.sessions.drained()
     this.#module?.release()
   }
@@ -89,7 +98,7 @@ export class ReconnectingToken {
   }
 
   #current(): Connection | undefined {
-    if (this.#closed) throw this.#closedError()
+    this.#closing.signal.throwIfAborted()
     if (this.#refused !== undefined) throw this.#refused
     const connection = this.#connection
     if (connection === undefined || connection.epoch === this.#module?.epoch) return connection
@@ -136,17 +145,13 @@ export class ReconnectingToken {
     const { name, pin, uri } = this.#target
     const connection = openConnection(module, name, undefined)
     if (connection !== null) return connection
-    const fetched = await fetchPin(pin, uri)
+    const fetched = await untilAborted(fetchPin(pin, uri), this.#closing.signal)
     try {
       return openConnection(module, name, fetched) as Connection
     } catch (error) {
       if (failureOf(error, 'connect') === 'access') this.#refused = error as MortiseError
       throw error
     }
-  }
-
-  #closedError(): MortiseError {
-    return new MortiseError('ERR_CLOSED', `${this.#target.uri} was closed; make a new provider`)
   }
 }
 

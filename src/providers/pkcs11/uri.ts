@@ -68,7 +68,7 @@ export function formatPkcs11Uri(name: Pkcs11KeyName): string {
 }
 
 /** @throws ERR_CONFIG for a name that no token or key can have */
-export function checkKeyName(name: Pkcs11KeyName): Pkcs11KeyName {
+function checkKeyName(name: Pkcs11KeyName): Pkcs11KeyName {
   const { token, key, keyId } = name
   checkLabel(token, 'token', MAX_TOKEN_BYTES)
   if (key === undefined && keyId === undefined) {

@@ -1,0 +1,11 @@
+export { testKeyring } from './keyring'
+export type { KmsCall } from './kms/call-log'
+export type { KmsFault, KmsFaultEffect, KmsFaultName } from './kms/fault'
+export {
+  type KmsCredentials,
+  type KmsEmulator,
+  type KmsEmulatorOptions,
+  type KmsKey,
+  type KmsKeyOptions,
+  startKmsEmulator,
+} from './kms-emulator'

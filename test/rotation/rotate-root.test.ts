@@ -124,7 +124,7 @@ describe('rotateRoot', () => {
     }
     expect((await rotateRoot(keyring)).rewrapped).toHaveLength(2)
     expect(await wrapsOf(keyring)).toEqual(['data 1: b kms', 'index 1: b kms'])
-    expect(calls.rewrap).toBe(3)
+    expect(calls.rewrap).toBe(4)
   })
 
   it('refuses providers that the keyring does not have', async () => {

@@ -7,9 +7,10 @@ import type { DataKey, TokenKey } from './access'
 /** What a KEK is bound to. */
 export type KekIdentity = Pick<KeyRecord, 'id' | 'domain' | 'purpose' | 'version'>
 
-/** A KEK is KDF input only, under one label per use: these three cannot change within format 1. */
+/** A KEK is KDF input only, under one label per use: these cannot change within format 1. */
 const KCV_LABEL = 'mortise/1/kcv'
 const DEK_WRAP_LABEL = 'mortise/1/dek-wrap'
+const SUBJECT_WRAP_LABEL = 'mortise/1/subject-wrap'
 const INDEX_LABEL = 'mortise/1/index'
 
 /**
@@ -32,6 +33,33 @@ export function deriveDataKey(kek: SecretKey, identity: KekIdentity): DataKey {
   const idBytes = keyIdBytes(id)
   const dekWrapKey = derive(kek, DEK_WRAP_LABEL, domain, 'data', idBytes)
   return { id, idBytes, domain, version, dekWrapKey }
+}
+
+/**
+ * The key that wraps one subject key, bound to its id and its subject.
+ *
+ * @see docs/format.md "Keys": subject wrap
+ */
+export function deriveSubjectWrapKey(
+  kek: SecretKey,
+  domain: string,
+  idBytes: Uint8Array,
+  subjectRef: Uint8Array,
+): SecretKey {
+  return derive(kek, SUBJECT_WRAP_LABEL, domain, idBytes, subjectRef)
+}
+
+/**
+ * Reduces a subject key to the one key that sealing and opening need.
+ *
+ * @see docs/format.md "Keys": DEK wrap with b2
+ */
+export function deriveSubjectKey(
+  subjectKey: SecretKey,
+  domain: string,
+  idBytes: Uint8Array,
+): SecretKey {
+  return derive(subjectKey, DEK_WRAP_LABEL, domain, 'subject', idBytes)
 }
 
 /** An index record that has a key of its own. */

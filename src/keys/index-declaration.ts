@@ -29,6 +29,11 @@ function blank(domain: string, kind: IndexRecord['kind'], name: string): IndexRe
   return { domain, kind, name, generation: 1, ...unset, state: 'active' }
 }
 
+/** What every subject_ref of a domain is made with; `indexKeyId` is left `null`. */
+export function subjectRecord(domain: string): IndexRecord {
+  return { ...blank(domain, 'subject', ''), normaliser: '', bits: 128 }
+}
+
 /** Whether tokens derive from this record's own key, rather than from its group's or not at all. */
 export function hasOwnKey(record: IndexRecord): boolean {
   return record.bits !== null && record.group === null

@@ -8,6 +8,7 @@ import {
   hasOwnKey,
   indexNameText,
   recordsByName,
+  subjectRecord,
 } from './index-declaration'
 import type { KeySnapshot } from './snapshot'
 
@@ -36,6 +37,7 @@ interface Declared {
 export class IndexRegistry {
   readonly #source: IndexRegistrySource
   readonly #declared = new Map<string, Declared>()
+  #subjectsCommitted = false
   #known: { readonly epoch: number; readonly records: Records } | undefined
 
   constructor(source: IndexRegistrySource) {
@@ -78,6 +80,7 @@ export class IndexRegistry {
 
   /** The record of a declared name, as new as the staleness bound. */
   async record(name: IndexName, session?: Session): Promise<IndexRecord> {
+    if (name.kind === 'subject') return this.#subjectRecord(name, session)
     const declarations = this.#declarations().filter((declaration) => names(declaration, name))
     if (declarations.length === 0) {
       throw new RangeError(`${indexNameText(name)} was not declared to this keyring`)
@@ -90,6 +93,21 @@ export class IndexRegistry {
     }
     const record = records.get(indexNameText(name))
     if (record === undefined) throw missingRecord(name)
+    return record
+  }
+
+  /** Registered at its first use. Committed once, it is never made again: every ref would change. */
+  async #subjectRecord(name: IndexName, session?: Session): Promise<IndexRecord> {
+    const { domain, snapshot, store } = this.#source
+    const { epoch } = await snapshot.current(session)
+    let records = this.#known?.epoch === epoch ? this.#known.records : await this.#load(session)
+    if (!records.has(indexNameText(name)) && !this.#subjectsCommitted) {
+      await store().insertIndexes(await this.#withKeys([subjectRecord(domain)], session), session)
+      records = await this.#loadAfterWrite(session)
+    }
+    const record = records.get(indexNameText(name))
+    if (record === undefined) throw missingRecord(name)
+    this.#subjectsCommitted ||= !snapshot.isTentative(session)
     return record
   }
 

@@ -6,21 +6,17 @@ import type { KeyCache } from './cache'
 import { checkUsable, isUsable, keyNotFound } from './key-use'
 import { isProviderKey } from './provider-keys'
 import type { KeySnapshot } from './snapshot'
+import { UnknownIds } from './unknown-ids'
 import type { UnlockedKey } from './unlock'
 
 type UnlockedDataKey = UnlockedKey & { readonly purpose: 'data' }
-
-/** An id that the store does not know is not asked for again during this time. */
-const UNKNOWN_MS = 1000
-/** Ids come out of stored data: whoever writes it must not be able to fill memory. */
-const MAX_UNKNOWN = 1000
 
 /** Finds and unlocks the keys that stored values name. */
 export class KeyOpening {
   readonly #domain: string
   readonly #snapshot: KeySnapshot
   readonly #cache: KeyCache
-  readonly #unknownUntil = new Map<string, number>()
+  readonly #unknown = new UnknownIds()
 
   constructor(domain: string, snapshot: KeySnapshot, cache: KeyCache) {
     this.#domain = domain
@@ -89,23 +85,10 @@ export class KeyOpening {
     let view = await this.#snapshot.current(session)
     const unknown = ids.filter((id) => !view.keys.has(id))
     if (unknown.length > 0) {
-      for (const id of unknown) this.#refuseUnknown(id, purpose)
+      for (const id of unknown) this.#unknown.refuse(id, this.#domain, purpose)
       view = await this.#snapshot.reload(session)
     }
-    return ids.map((id) => view.keys.get(id) ?? this.#remember(id, purpose))
-  }
-
-  #refuseUnknown(id: string, purpose: KeyPurpose): void {
-    const until = this.#unknownUntil.get(id)
-    if (until === undefined) return
-    if (performance.now() < until) throw keyNotFound(id, this.#domain, purpose)
-    this.#unknownUntil.delete(id)
-  }
-
-  #remember(id: string, purpose: KeyPurpose): never {
-    if (this.#unknownUntil.size >= MAX_UNKNOWN) this.#unknownUntil.clear()
-    this.#unknownUntil.set(id, performance.now() + UNKNOWN_MS)
-    throw keyNotFound(id, this.#domain, purpose)
+    return ids.map((id) => view.keys.get(id) ?? this.#unknown.remember(id, this.#domain, purpose))
   }
 }
 

@@ -1,8 +1,15 @@
-import type { SecretKey } from '../crypto/secret-key'
+import { keyIdBytes } from '../bytes'
+import { unwrapKey, wrapKey } from '../crypto/key-wrap'
+import { randomBytes } from '../crypto/random'
+import { KEY_BYTES, type SecretKey, secretKey } from '../crypto/secret-key'
 import { MortiseError } from '../errors'
-import type { KeyRecord, KeyStore, Session } from '../key-store/store'
+import type { KeyRecord, KeyStore, Session, SubjectKeyRecord, Tombstone } from '../key-store/store'
 import type { SubjectKey, TokenKey } from './access'
+import { deriveSubjectKey, deriveSubjectWrapKey } from './derive'
 import type { KeySnapshot } from './snapshot'
+import { SubjectCache } from './subject-cache'
+import { subjectRefOf } from './subject-ref'
+import { UnknownIds } from './unknown-ids'
 
 /** A `data` KEK that is unlocked. */
 export interface UnlockedKek {
@@ -26,36 +33,216 @@ export interface SubjectKeySource {
   readonly tokenKey: (session?: Session) => Promise<TokenKey>
 }
 
-/** Keys of data subjects: found, made, and remembered in a bounded cache. */
+/** The keys that a page was asked for, and those that are gone for good. */
+export interface OpenedSubjects {
+  readonly keys: ReadonlyMap<string, SubjectKey>
+  readonly shredded: ReadonlyMap<string, Date>
+}
+
+const KEY_ID_BYTES = 8
+/** Subject ids come with requests: one question may not ask for everything at once. */
+const MAX_ATTEMPTS = 3
+
+/**
+ * Keys of data subjects: found, made, and remembered in a bounded cache.
+ *
+ * Whatever the number of subjects, a call asks the store once (twice more where keys have to be made)
+ * and unlocks each KEK once. Every use asks for the KEK again, from memory as a rule: a subject key is
+ * usable as long as the KEK that wraps it, and no longer.
+ */
 export class SubjectKeys {
   readonly #source: SubjectKeySource
+  readonly #cache = new SubjectCache()
+  readonly #unknown = new UnknownIds()
 
   constructor(source: SubjectKeySource) {
     this.#source = source
   }
 
   /** The subject_ref of each subject; see `KeyAccess.subjectRefs`. */
-  async refs(_subjects: Iterable<string>, _session?: Session): Promise<Map<string, Buffer>> {
-    throw this.#unsupported()
+  async refs(subjects: Iterable<string>, session?: Session): Promise<Map<string, Buffer>> {
+    const key = await this.#source.tokenKey(session)
+    return new Map([...new Set(subjects)].map((subject) => [subject, subjectRefOf(key, subject)]))
   }
 
-  /** A key for each subject; those that do not exist are made. One query for all. */
-  async sealing(_subjects: Iterable<string>, _session?: Session): Promise<Map<string, SubjectKey>> {
-    throw this.#unsupported()
+  /** A key for each subject; those that do not exist are made. */
+  async sealing(subjects: Iterable<string>, session?: Session): Promise<Map<string, SubjectKey>> {
+    await this.#source.snapshot.current(session)
+    const refs = await this.refs(subjects, session)
+    const keys = new Map<string, SubjectKey>()
+    const missing: Buffer[] = []
+    for (const ref of refs.values()) {
+      const cached = this.#cache.byRef(ref)
+      if (cached === undefined) missing.push(ref)
+      else keys.set(refText(ref), cached)
+    }
+    for (const key of await this.#findOrMake(missing, session))
+      keys.set(refText(key.subjectRef), key)
+    await this.#checkKeks(keys.values(), session)
+    return new Map([...refs].map(([subject, ref]) => [subject, keys.get(refText(ref)) ?? lost()]))
   }
 
-  /** The keys with these ids, and when those that were destroyed were. One query for all. */
-  async opening(
-    _ids: Iterable<string>,
-    _session?: Session,
-  ): Promise<{ keys: Map<string, SubjectKey>; shredded: Map<string, Date> }> {
-    throw this.#unsupported()
+  /**
+   * The keys with these ids, and when those that were destroyed were.
+   *
+   * @throws ERR_KEY_NOT_FOUND for an id that is neither
+   */
+  async opening(ids: Iterable<string>, session?: Session): Promise<OpenedSubjects> {
+    await this.#source.snapshot.current(session)
+    const keys = new Map<string, SubjectKey>()
+    const missing: string[] = []
+    for (const id of new Set(ids)) {
+      const cached = this.#cache.byId(id)
+      if (cached === undefined) missing.push(id)
+      else keys.set(id, cached)
+    }
+    await this.#checkKeks(keys.values(), session)
+    if (missing.length === 0) return { keys, shredded: new Map() }
+    return this.#fetch(missing, keys, session)
+  }
+
+  /** The stored key of a subject, read now; null where it has none. */
+  async find(subject: string): Promise<SubjectKeyRecord | null> {
+    const refs = await this.refs([subject])
+    const wanted = { refs: [...refs.values()], ids: [] }
+    const { keys } = await this.#source.store().loadSubjectKeys(this.#source.domain, wanted)
+    return keys[0] ?? null
+  }
+
+  /** Which of these ids are of keys that were destroyed. */
+  async tombstones(ids: Iterable<string>): Promise<Tombstone[]> {
+    const wanted = { refs: [], ids: [...ids] }
+    const { tombstones } = await this.#source.store().loadSubjectKeys(this.#source.domain, wanted)
+    return tombstones
+  }
+
+  /** Destroys keys for good. */
+  async destroy(tombstones: readonly Tombstone[]): Promise<void> {
+    try {
+      await this.#source.store().destroySubjectKeys(tombstones)
+    } finally {
+      this.forget()
+    }
+    await this.#source.snapshot.reloadAfterWrite()
   }
 
   /** Forgets everything that is in memory; called when the key store has changed. */
-  forget(): void {}
-
-  #unsupported(): MortiseError {
-    return new MortiseError('ERR_CONFIG', `subject keys of ${this.#source.domain}: not yet`)
+  forget(): void {
+    this.#cache.clear()
+    this.#unknown.clear()
   }
+
+  async #fetch(
+    ids: readonly string[],
+    keys: Map<string, SubjectKey>,
+    session?: Session,
+  ): Promise<OpenedSubjects> {
+    const { domain, store } = this.#source
+    for (const id of ids) this.#unknown.refuse(id, domain)
+    const age = this.#cache.age
+    const loaded = await store().loadSubjectKeys(domain, { refs: [], ids }, session)
+    for (const key of await this.#unlock(loaded.keys, session, age)) keys.set(key.id, key)
+    const shredded = new Map(loaded.tombstones.map(({ id, destroyedAt }) => [id, destroyedAt]))
+    for (const id of ids) if (!keys.has(id) && !shredded.has(id)) this.#unknown.remember(id, domain)
+    return { keys, shredded }
+  }
+
+  /** A key that somebody else made meanwhile is the one that counts: the store decides. */
+  async #findOrMake(refs: readonly Buffer[], session?: Session): Promise<SubjectKey[]> {
+    if (refs.length === 0) return []
+    const { domain, store } = this.#source
+    const age = this.#cache.age
+    const stored = await store().loadSubjectKeys(domain, { refs, ids: [] }, session)
+    const found = new Map(stored.keys.map((record) => [refText(record.subjectRef), record]))
+    const writer = store().writesOnSession ? session : undefined
+    for (let attempt = 0; found.size < refs.length && attempt < MAX_ATTEMPTS; attempt++) {
+      const absent = refs.filter((ref) => !found.has(refText(ref)))
+      await store().insertSubjectKeys(await this.#make(absent, session), session)
+      const made = await store().loadSubjectKeys(domain, { refs: absent, ids: [] }, writer)
+      for (const record of made.keys) found.set(refText(record.subjectRef), record)
+    }
+    if (found.size < refs.length) throw neverSeen(domain)
+    return this.#unlock([...found.values()], session, age)
+  }
+
+  async #make(refs: readonly Buffer[], session?: Session): Promise<SubjectKeyRecord[]> {
+    const { domain } = this.#source
+    const { record, kek } = await this.#source.activeKek(session)
+    const createdAt = new Date()
+    return refs.map((subjectRef) => {
+      const idBytes = randomBytes(KEY_ID_BYTES)
+      const key = randomBytes(KEY_BYTES)
+      const wrapped = wrapKey(deriveSubjectWrapKey(kek, domain, idBytes, subjectRef), key)
+      key.fill(0)
+      return {
+        id: idBytes.toString('hex'),
+        domain,
+        subjectRef,
+        kekId: record.id,
+        wrapped,
+        createdAt,
+      }
+    })
+  }
+
+  /** @param age - of the cache before the records were read: what is older by now is not kept */
+  async #unlock(
+    records: readonly SubjectKeyRecord[],
+    session: Session | undefined,
+    age: number,
+  ): Promise<SubjectKey[]> {
+    const { domain, keks, snapshot } = this.#source
+    const ofDomain = records.filter((record) => record.domain === domain)
+    const unlocked = await keks(new Set(ofDomain.map(({ kekId }) => kekId)), session)
+    const lasting = !snapshot.isTentative(session)
+    return ofDomain.map((record) => {
+      const key = unlockSubjectKey(record, unlocked.get(record.kekId) ?? lost())
+      if (lasting) this.#cache.put(key, record.kekId, age)
+      return key
+    })
+  }
+
+  async #checkKeks(keys: Iterable<SubjectKey>, session?: Session): Promise<void> {
+    const ids = new Set([...keys].map((key) => this.#cache.kekOf(key)))
+    ids.delete(undefined)
+    if (ids.size > 0) await this.#source.keks(ids as Set<string>, session)
+  }
+}
+
+/**
+ * Opens the wrap of a subject key, which binds its id and its subject_ref.
+ *
+ * @throws ERR_KEY_INTEGRITY where the record is not what was stored
+ * @see docs/format.md "Keys": subject wrap
+ */
+function unlockSubjectKey(record: SubjectKeyRecord, kek: SecretKey): SubjectKey {
+  const { id, domain, kekId, wrapped } = record
+  const idBytes = keyIdBytes(id)
+  const subjectRef = Buffer.from(record.subjectRef)
+  const bytes = unwrapKey(deriveSubjectWrapKey(kek, domain, idBytes, subjectRef), wrapped)
+  if (bytes === null) {
+    throw new MortiseError(
+      'ERR_KEY_INTEGRITY',
+      `subject key ${id} (domain ${domain}) does not open with key ${kekId}: the key store was changed; restore it from a backup`,
+      { failure: 'integrity' },
+    )
+  }
+  const key = secretKey(bytes)
+  bytes.fill(0)
+  return { id, idBytes, domain, subjectRef, dekWrapKey: deriveSubjectKey(key, domain, idBytes) }
+}
+
+function refText(ref: Uint8Array): string {
+  return Buffer.from(ref).toString('latin1')
+}
+
+function neverSeen(domain: string): MortiseError {
+  return new MortiseError(
+    'ERR_KEY_STORE',
+    `subject keys of domain ${domain} were written ${MAX_ATTEMPTS} times and never seen again; check that the key store reads from where it writes`,
+  )
+}
+
+function lost(): never {
+  throw new RangeError('a key that was found is missing from its own page')
 }

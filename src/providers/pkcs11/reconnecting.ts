@@ -82,6 +82,7 @@ export class ReconnectingToken {
     operation: (token: Token) => Promise<T>,
     signal: AbortSignal | undefined,
   ): Promise<T> {
+    signal?.throwIfAborted()
     const connection = this.#current() ?? (await untilAborted(this.#connect(), signal))
     const module = this.#module as Pkcs11Module
     const { uri } = this.#target
@@ -155,15 +156,16 @@ export class ReconnectingToken {
   }
 }
 
+/** The work goes on when nobody waits for it any more; its failure is then nobody's. */
 async function untilAborted<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
   if (signal === undefined) return work
-  signal.throwIfAborted()
   let abort = (): void => {}
   const aborted = new Promise<never>((_, reject) => {
     abort = () => reject(signal.reason)
-    signal.addEventListener('abort', abort, { once: true })
+    if (signal.aborted) abort()
+    else signal.addEventListener('abort', abort, { once: true })
   })
-  return Promise.race([work, aborted]).finally(() => signal.removeEventListener('abort', abort))
+  return Promise.race([aborted, work]).finally(() => signal.removeEventListener('abort', abort))
 }
 
 function gaveUp(uri: string): MortiseError {

@@ -180,6 +180,17 @@ describe('the login', () => {
   })
 })
 
+describe('a caller that has given up', () => {
+  it('costs the token nothing', async () => {
+    const signal = AbortSignal.abort()
+    await expect(made.wrapKey(KEY, CONTEXT, { signal })).rejects.toMatchObject({
+      code: 'ERR_KEY_PROVIDER',
+      failure: 'transient',
+    })
+    expect(script.calls).toEqual([])
+  })
+})
+
 describe('the module', () => {
   it('must allow calls from several threads', async () => {
     const flags: unknown[] = []

@@ -64,6 +64,7 @@ function described(arn: string, details: object = {}): object {
 
 afterEach(() => {
   vi.restoreAllMocks()
+  vi.unstubAllEnvs()
 })
 
 describe('the options of awsKmsKeyProvider', () => {
@@ -143,6 +144,29 @@ describe('a client of its own', () => {
     expect(destroy).toHaveBeenCalledTimes(1)
     injected.destroy()
   })
+
+  it('says what is missing where there is no Region', async () => {
+    stubEmptyConfiguration()
+    const opening = awsKmsKeyProvider({ keyId: 'alias/patients' }).open?.()
+    await expect(opening).rejects.toMatchObject({ code: 'ERR_CONFIG' })
+    await expect(opening).rejects.toThrow(/Region of aws-kms:alias\/patients.*AWS_REGION/)
+  })
+
+  it('says what is missing where there are no credentials', async () => {
+    stubEmptyConfiguration()
+    const wrapping = awsKmsKeyProvider({ keyId: ARN }).wrapKey(KEY, CONTEXT)
+    await expect(wrapping).rejects.toMatchObject({ code: 'ERR_KEY_PROVIDER', failure: 'access' })
+    await expect(wrapping).rejects.toThrow(/CredentialsProviderError.*valid AWS credentials/)
+  })
+
+  function stubEmptyConfiguration(): void {
+    for (const name of Object.keys(process.env).filter((key) => key.startsWith('AWS_'))) {
+      vi.stubEnv(name, undefined)
+    }
+    vi.stubEnv('AWS_CONFIG_FILE', '/dev/null')
+    vi.stubEnv('AWS_SHARED_CREDENTIALS_FILE', '/dev/null')
+    vi.stubEnv('AWS_EC2_METADATA_DISABLED', 'true')
+  }
 
   /** The clients that sent anything: each gets the key described, or a wrap. */
   function spyOnClients(answer: object): () => KMSClient[] {

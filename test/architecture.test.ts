@@ -44,6 +44,7 @@ const PACKAGES: Record<string, RegExp> = {
 const RANDOM_IMPORTERS: Record<string, string> = {
   'src/envelope/seal.ts': 'DEKs',
   'src/key-store/file-lock.ts': 'the name of a lock',
+  'src/keys/canary.ts': 'keys that prove a provider and are thrown away',
   'src/keys/create-key.ts': 'KEKs and key ids',
   'src/providers/in-app.ts': 'root keys for the application to keep',
   'src/testing/random.ts': 'everything that the KMS emulator makes',
@@ -53,6 +54,7 @@ const RANDOM_IMPORTERS: Record<string, string> = {
 /** Who may use numbers that anyone could predict: times only. */
 const MATH_RANDOM: Record<string, string> = {
   'src/key-store/file-lock.ts': 'spreads the next try of processes that wait for one lock',
+  'src/keys/backoff.ts': 'spreads the next try of processes that one outage hit together',
   'src/keys/cache.ts': 'spreads the refresh of keys that were loaded together',
 }
 

@@ -1,5 +1,6 @@
 import { MortiseError } from '../errors'
 import type { KeyContext, KeyProvider, ProviderCallOptions } from '../providers/provider'
+import { canaryContext, proveProvider } from './canary'
 import { type CallCircumstances, ProviderCalls } from './provider-calls'
 
 /** The URIs that a key store may hold. */
@@ -48,6 +49,19 @@ export class GuardedProvider implements KeyProvider {
     return this.#calls.breaker
   }
 
+  /**
+   * Wraps and unwraps a key that is made for it, with one attempt; see {@link proveProvider}.
+   *
+   * @throws as a call does; ERR_KEY_INTEGRITY where another key comes back
+   */
+  async prove(domain: string): Promise<void> {
+    await this.open()
+    const context = canaryContext(domain)
+    await this.#calls.run({ operation: 'canary', context, once: true }, (signal) =>
+      proveProvider(this.#provider, context, { signal }),
+    )
+  }
+
   /** Whether this was made from that very provider. */
   guards(provider: KeyProvider): boolean {
     return this.#provider === provider
@@ -71,9 +85,8 @@ export class GuardedProvider implements KeyProvider {
     options: ProviderCallOptions = {},
   ): Promise<Uint8Array> {
     await this.open(options)
-    return this.#calls.run(
-      { operation: 'wrap', keyId: context.id, signal: options.signal },
-      (signal) => this.#provider.wrapKey(key, context, { signal }),
+    return this.#calls.run({ operation: 'wrap', context, signal: options.signal }, (signal) =>
+      this.#provider.wrapKey(key, context, { signal }),
     )
   }
 
@@ -83,9 +96,8 @@ export class GuardedProvider implements KeyProvider {
     options: ProviderCallOptions = {},
   ): Promise<Uint8Array> {
     await this.open(options)
-    return this.#calls.run(
-      { operation: 'unwrap', keyId: context.id, signal: options.signal },
-      (signal) => this.#provider.unwrapKey(wrapped, context, { signal }),
+    return this.#calls.run({ operation: 'unwrap', context, signal: options.signal }, (signal) =>
+      this.#provider.unwrapKey(wrapped, context, { signal }),
     )
   }
 
@@ -99,7 +111,7 @@ export class GuardedProvider implements KeyProvider {
     if (this.#provider.rewrapKey === undefined) return null
     await this.open(options)
     return this.#calls.run(
-      { operation: 'rewrap', keyId: context.id, signal: options.signal },
+      { operation: 'rewrap', context, signal: options.signal },
       async (signal) =>
         (await this.#provider.rewrapKey?.(wrapped, context, sourceUri, { signal })) ?? null,
     )

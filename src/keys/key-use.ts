@@ -34,3 +34,11 @@ export function keyNotFound(id: string, domain: string, purpose?: KeyPurpose): M
     `the key store has no ${key} ${id} in domain ${domain}; check the keyring's domain, and that its store is the one the data was sealed with`,
   )
 }
+
+/** Refuses the use of a key that never was in any process. */
+export function noLocalKey({ id, domain }: KeyRecord): MortiseError {
+  return new MortiseError(
+    'ERR_CONFIG',
+    `the active data key ${id} of domain ${domain} has no key material, because its provider wraps every DEK: this needs a keyring with wrapping 'local'`,
+  )
+}

@@ -4,7 +4,9 @@ import type { KeyStore } from '../key-store/store'
 import type { KeyProvider } from '../providers/provider'
 import { checkDekOptions, type DekOptions } from './dek-options'
 import { eventEmitter, type KeyEventHandler } from './events'
-import type { KeyringConfig } from './keyring-access'
+import { isProviderUri } from './guarded-provider'
+import type { KeyringConfig } from './keyring-config'
+import { MAX_PROVIDERS } from './provider-set'
 
 /** What `createKeyring` needs. */
 export interface KeyringOptions {
@@ -33,6 +35,24 @@ export interface KeyringOptions {
   readonly onEvent?: KeyEventHandler | undefined
   /** How long unlocked keys and the state of the key store are believed. */
   readonly cache?: KeyringCacheOptions | undefined
+  /** How long calls of providers may take. */
+  readonly calls?: KeyringCallOptions | undefined
+}
+
+/** Times in milliseconds. */
+export interface KeyringCallOptions {
+  /**
+   * After this, one attempt of a call is given up, whether or not the provider takes notice.
+   *
+   * @defaultValue 2,000; at most `deadlineMs`
+   */
+  readonly timeoutMs?: number | undefined
+  /**
+   * All attempts of a call, and the pauses between them: temporary failures are retried within it.
+   *
+   * @defaultValue 10,000; at most 120,000
+   */
+  readonly deadlineMs?: number | undefined
 }
 
 /** Times in milliseconds. */
@@ -58,13 +78,12 @@ export interface KeyringCacheOptions {
   readonly hardTtlMs?: number | undefined
 }
 
-/** A key carries at most as many wraps. */
-const MAX_PROVIDERS = 8
 const MAX_DOMAIN_LENGTH = 64
-const PROVIDER_URI = /^[\x21-\x7e]{1,2048}$/
 const DEFAULT_TIMES = { epochPollMs: 5_000, softTtlMs: 300_000, hardTtlMs: 3_600_000 }
 const MAX_EPOCH_POLL_MS = 60_000
 const MAX_HARD_TTL_MS = 86_400_000
+const DEFAULT_CALLS = { timeoutMs: 2_000, deadlineMs: 10_000 }
+const MAX_DEADLINE_MS = 120_000
 
 /** The configuration with its defaults, or ERR_CONFIG naming the option. */
 export function checkKeyringOptions(options: KeyringOptions): KeyringConfig {
@@ -88,6 +107,7 @@ export function checkKeyringOptions(options: KeyringOptions): KeyringConfig {
     store,
     wrapping,
     times: checkTimes(options.cache),
+    calls: checkCalls(options.calls),
     deks: checkDekOptions(options.deks),
     emit: eventEmitter(onEvent),
   }
@@ -114,23 +134,31 @@ function checkProviders(providers: unknown): KeyringConfig['providers'] {
 function isProvider(value: unknown): boolean {
   const { uri, wrapKey, unwrapKey } = (value ?? {}) as Partial<KeyProvider>
   const functions = typeof wrapKey === 'function' && typeof unwrapKey === 'function'
-  return functions && typeof uri === 'string' && PROVIDER_URI.test(uri)
+  return functions && isProviderUri(uri)
 }
 
 function checkTimes(cache: KeyringOptions['cache']): KeyringConfig['times'] {
   const { epochPollMs, softTtlMs, hardTtlMs } = { ...DEFAULT_TIMES, ...given(cache) }
-  checkTime('epochPollMs', epochPollMs, 0, MAX_EPOCH_POLL_MS)
-  checkTime('hardTtlMs', hardTtlMs, 1, MAX_HARD_TTL_MS)
-  checkTime('softTtlMs', softTtlMs, 1, hardTtlMs)
+  checkTime('cache.epochPollMs', epochPollMs, 0, MAX_EPOCH_POLL_MS)
+  checkTime('cache.hardTtlMs', hardTtlMs, 1, MAX_HARD_TTL_MS)
+  checkTime('cache.softTtlMs', softTtlMs, 1, hardTtlMs)
   return { epochPollMs, softTtlMs, hardTtlMs }
 }
 
+function checkCalls(calls: KeyringOptions['calls']): KeyringConfig['calls'] {
+  const { timeoutMs, deadlineMs } = { ...DEFAULT_CALLS, ...given(calls) }
+  checkTime('calls.deadlineMs', deadlineMs, 1, MAX_DEADLINE_MS)
+  checkTime('calls.timeoutMs', timeoutMs, 1, deadlineMs)
+  return { timeoutMs, deadlineMs }
+}
+
 /** An option that is present but undefined keeps its default. */
-function given(cache: KeyringOptions['cache']): Partial<typeof DEFAULT_TIMES> {
-  return Object.fromEntries(Object.entries(cache ?? {}).filter(([, ms]) => ms !== undefined))
+function given<T extends object>(times: T | undefined): { [K in keyof T]?: number } {
+  const entries = Object.entries(times ?? {}).filter(([, ms]) => ms !== undefined)
+  return Object.fromEntries(entries) as { [K in keyof T]?: number }
 }
 
 function checkTime(option: string, ms: unknown, min: number, max: number): void {
   if (typeof ms === 'number' && ms >= min && ms <= max) return
-  throw new MortiseError('ERR_CONFIG', `cache.${option} must be ${min} to ${max} milliseconds`)
+  throw new MortiseError('ERR_CONFIG', `${option} must be ${min} to ${max} milliseconds`)
 }

@@ -2,8 +2,11 @@ import { MortiseError } from '../errors'
 import type { KeyRecord, KeyState } from '../key-store/store'
 import type { KeyPurpose } from '../providers/provider'
 import type { KeyAccess } from './access'
-import { createKeyringAccess, type KeyControl } from './keyring-access'
+import type { KeyringHealth } from './health'
+import { keyringAccess } from './keyring-access'
+import { type KeyControl, keyringControl } from './keyring-control'
 import { checkKeyringOptions, type KeyringOptions } from './keyring-options'
+import { makeParts } from './keyring-parts'
 
 /** One key of a keyring, without any key bytes. */
 export interface KeyInfo {
@@ -22,13 +25,22 @@ export interface KeyInfo {
 export interface Keyring {
   readonly domain: string
   /**
-   * Loads the keys, makes the first one of each purpose, and has the providers open the active ones.
+   * Loads the keys, makes the first one of each purpose, and has the providers open all that may still
+   * be used: one provider call for each, up to 8 at a time.
    *
    * @throws ERR_KEY_STORE, ERR_KEY_PROVIDER, ERR_KEY_INTEGRITY for what would fail at the first use
    */
   ready(): Promise<void>
   /** All keys of the domain as the key store holds them now, by purpose and version. */
   keys(): Promise<KeyInfo[]>
+  /**
+   * Proves every provider by having it wrap and unwrap a key that is made for it, and reads the key
+   * store. Made for a readiness probe every half minute: two calls of each provider.
+   *
+   * @returns what was found; what is not well never rejects
+   * @throws ERR_CLOSED once the keyring was closed
+   */
+  health(): Promise<KeyringHealth>
   /** Closes providers and store; every later use throws ERR_CLOSED. May be called again. */
   close(): Promise<void>
 }
@@ -45,13 +57,16 @@ const inner = new WeakMap<object, { access: KeyAccess; control: KeyControl }>()
  */
 export function createKeyring(options: KeyringOptions): Keyring {
   const config = checkKeyringOptions(options)
-  const { access, control } = createKeyringAccess(config)
+  const parts = makeParts(config)
+  const access = keyringAccess(parts)
+  const control = keyringControl(parts)
   const { domain } = config
-  const shown = (): object => ({ domain, providers: config.providers.map(({ uri }) => uri) })
+  const shown = (): object => ({ domain, providers: control.providers.uris })
   const keyring: Keyring = {
     domain,
     ready: () => access.ready(),
     keys: async () => (await control.keys()).map(keyInfo).sort(byPurposeAndVersion),
+    health: () => control.health(),
     close: () => control.close(),
   }
   Object.defineProperties(keyring, {

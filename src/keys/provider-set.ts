@@ -1,4 +1,4 @@
-import { MortiseError } from '../errors'
+import { isMortiseError, MortiseError } from '../errors'
 import type { KeyProvider } from '../providers/provider'
 import { GuardedProvider } from './guarded-provider'
 import type { CallCircumstances } from './provider-calls'
@@ -20,6 +20,11 @@ export class ProviderSet {
   constructor(providers: readonly KeyProvider[], circumstances: CallCircumstances) {
     this.#circumstances = circumstances
     this.#members = providers.map((provider) => this.#guard(provider))
+  }
+
+  /** All providers in the order of configuration, opened or not; without any I/O. */
+  get members(): readonly GuardedProvider[] {
+    return this.#members
   }
 
   /** The URIs as far as they are known, in the order of configuration; without any I/O. */
@@ -69,6 +74,20 @@ export class ProviderSet {
     const members = this.#members
     await Promise.allSettled(members.map((member) => member.open()))
     return members
+  }
+
+  /**
+   * Opens all that can be opened, to find those that turn out to be one and the same.
+   *
+   * @throws ERR_CONFIG for two with one URI, or where a package or setting is missing
+   */
+  async checkDistinct(): Promise<void> {
+    const results = await Promise.allSettled(this.#members.map((member) => member.open()))
+    for (const result of results) {
+      if (result.status === 'rejected' && isMortiseError(result.reason, 'ERR_CONFIG')) {
+        throw result.reason
+      }
+    }
   }
 
   /**

@@ -6,7 +6,16 @@ import type { KeyContext, KeyProvider, ProviderCallOptions } from '../providers/
 import type { DataKey } from './access'
 import { deriveDataKey, type KekIdentity, keyCheckValue } from './derive'
 import { eventKey, type KeyEventHandler } from './events'
+import type { GuardedProvider } from './guarded-provider'
+import { hedge } from './hedge'
+import { failureOf } from './provider-failure'
 import type { ProviderSet } from './provider-set'
+import { unlockFailure } from './unlock-failure'
+
+/** No answer for this long starts the next wrap. */
+const HEDGE_MS = 250
+/** Of a candidate that turned out to be another provider than those that wrap the key. */
+const NO_WRAP = new RangeError('this provider wraps another key')
 
 /** A KEK after its wrap was opened and checked, reduced to what its purpose needs. */
 export type UnlockedKey =
@@ -42,32 +51,57 @@ export async function openWrap(
 }
 
 /**
- * Opens a key by any of its wraps, in the order in which their providers are configured.
+ * Opens a key by any of its wraps, in the order in which their providers are configured: the next one
+ * is asked when one fails, or does not answer within 250 ms, and the first that opens the key wins.
+ *
+ * A wrap that fails its integrity check closes the key, whatever another wrap holds: going on would
+ * let whoever can write the key store choose which wrap is used.
  *
  * @throws ERR_KEY_INTEGRITY where a wrap or the check value does not belong to the key
- * @throws ERR_KEY_PROVIDER where no configured provider could open it
+ * @throws ERR_KEY_PROVIDER where no configured provider opened it; see {@link unlockFailure}
  */
 export async function unlockKey(
   record: KeyRecord,
   providers: Pick<ProviderSet, 'candidates'>,
   emit: KeyEventHandler,
 ): Promise<UnlockedKey> {
-  let unavailable: MortiseError | undefined
   const uris = new Set(record.wraps.map(({ providerUri }) => providerUri))
-  for (const provider of providers.candidates(uris)) {
-    await provider.open()
+  const candidates = providers.candidates(uris)
+  const outcome = await hedge(
+    candidates.map((provider) => (signal) => openBy(provider, record, signal, emit)),
+    {
+      delayMs: HEDGE_MS,
+      isFinal: (error) => failureOf(error) === 'integrity' || isMortiseError(error, 'ERR_CLOSED'),
+      onHedge: (index) => {
+        const providerUri = candidates[index]?.uri ?? ''
+        emit({ type: 'key-hedged', ...eventKey(record), providerUri })
+      },
+    },
+  )
+  if ('errors' in outcome)
+    throw unlockFailure(
+      record,
+      outcome.errors.filter((error) => error !== NO_WRAP),
+    )
+  return outcome.value
+}
+
+/** A provider that was not opened before may turn out to have no wrap of the key. */
+async function openBy(
+  provider: GuardedProvider,
+  record: KeyRecord,
+  signal: AbortSignal,
+  emit: KeyEventHandler,
+): Promise<UnlockedKey> {
+  try {
+    await provider.open({ signal })
     const wrap = record.wraps.find(({ providerUri }) => providerUri === provider.uri)
-    if (wrap === undefined) continue
-    try {
-      return await openWrap(record, wrap, provider)
-    } catch (error) {
-      report(error, record, wrap, emit)
-      if (!isMortiseError(error, 'ERR_KEY_PROVIDER') || !error.retryable) throw error
-      unavailable = error
-    }
+    if (wrap === undefined) throw NO_WRAP
+    return await openWrap(record, wrap, provider, { signal })
+  } catch (error) {
+    if (isMortiseError(error)) report(error, record, provider.uri, emit)
+    throw error
   }
-  if (unavailable !== undefined) throw unavailable
-  return notConfigured(record)
 }
 
 /** Imports the key, zeroes the bytes, and compares the check value. */
@@ -84,26 +118,23 @@ function checkKey(bytes: Uint8Array, record: KeyRecord, wrap: KeyWrap): Unlocked
     : { purpose: 'index', providerUri, kek }
 }
 
-function report(error: unknown, record: KeyRecord, wrap: KeyWrap, emit: KeyEventHandler): void {
-  const about = { ...eventKey(record), providerUri: wrap.providerUri }
-  if (isMortiseError(error, 'ERR_KEY_INTEGRITY')) emit({ type: 'key-integrity', ...about })
-  if (isMortiseError(error, 'ERR_KEY_PROVIDER')) {
-    emit({ type: 'provider-unavailable', ...about, retryable: error.retryable })
-  }
+function report(
+  error: MortiseError,
+  record: KeyRecord,
+  providerUri: string,
+  emit: KeyEventHandler,
+): void {
+  const about = { ...eventKey(record), providerUri }
+  const failure = failureOf(error)
+  if (error.code === 'ERR_CLOSED') return
+  if (failure === 'integrity') emit({ type: 'key-integrity', ...about })
+  else emit({ type: 'provider-unavailable', ...about, failure, retryable: error.retryable })
 }
 
 function notThisKey(record: KeyRecord, wrap: KeyWrap, what: string): MortiseError {
   return new MortiseError(
     'ERR_KEY_INTEGRITY',
     `what ${wrap.providerUri} unwrapped for key ${record.id} (domain ${record.domain}, ${record.purpose}, version ${record.version}) ${what}: the key store was changed; restore it from a backup`,
-  )
-}
-
-/** The error of a key that no configured provider wraps. */
-export function notConfigured(record: KeyRecord): never {
-  const uris = record.wraps.map(({ providerUri }) => providerUri).join(', ')
-  throw new MortiseError(
-    'ERR_KEY_PROVIDER',
-    `key ${record.id} (domain ${record.domain}, ${record.purpose}, version ${record.version}) is wrapped by ${uris || 'no provider'}, none of which this keyring has; add that provider to createKeyring`,
+    { failure: 'integrity' },
   )
 }

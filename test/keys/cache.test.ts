@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { MortiseError } from '../../src/errors'
 import { memoryKeyStore } from '../../src/key-store/memory'
 import { KeyCache } from '../../src/keys/cache'
+import { ignoreEvent } from '../../src/keys/events'
 import { createKeyring, keyAccess } from '../../src/keys/keyring'
 import type { UnlockedKey } from '../../src/keys/unlock'
 import { someKey } from '../key-store/records'
@@ -201,10 +202,14 @@ describe('KeyCache', () => {
 
   it('holds 1,000 keys and drops the oldest beyond that', async () => {
     let calls = 0
-    const cache = new KeyCache(async () => {
-      calls++
-      return unlocked
-    }, times)
+    const cache = new KeyCache(
+      async () => {
+        calls++
+        return unlocked
+      },
+      times,
+      ignoreEvent,
+    )
     const records = Array.from({ length: 1001 }, () => someKey())
     for (const record of records) await cache.get(record)
     expect(records.filter((record) => cache.peek(record) !== undefined)).toHaveLength(1000)
@@ -214,7 +219,7 @@ describe('KeyCache', () => {
   })
 
   it('does not serve a record whose identity or check value changed', async () => {
-    const cache = new KeyCache(async () => unlocked, times)
+    const cache = new KeyCache(async () => unlocked, times, ignoreEvent)
     const record = someKey()
     for (const change of [
       { kcv: Buffer.alloc(32) },
@@ -236,6 +241,7 @@ describe('KeyCache', () => {
           finish = resolve
         }),
       times,
+      ignoreEvent,
     )
     const record = someKey()
     const pending = cache.get(record)

@@ -1,0 +1,80 @@
+import { MortiseError } from '../errors'
+import type { KeyRecord, KeyState, KeyStore } from '../key-store/store'
+import type { KeyPurpose } from '../providers/provider'
+import { eventKey } from './events'
+import { type KeyringHealth, keyringHealth } from './health'
+import type { AddedKey } from './key-supply'
+import type { KeyringParts } from './keyring-parts'
+import type { ProviderSet } from './provider-set'
+import type { SubjectKeys } from './subject-keys'
+import { SubjectWraps } from './subject-wraps'
+import { type WrapControl, wrapControl } from './wrap-control'
+
+/** What rotation and the keyring's own public methods do with keys: no key bytes pass here. */
+export interface KeyControl {
+  /** The allow-list, to extend and to take from. */
+  readonly providers: ProviderSet
+  /** Making, moving and removing the wraps of keys. */
+  readonly wraps: WrapControl
+  /** Finding and destroying keys of data subjects. */
+  readonly subjects: SubjectKeys
+  /** Moving keys of data subjects from one KEK to another. */
+  readonly subjectWraps: SubjectWraps
+  /** All keys of the domain, read from the store now. */
+  keys(): Promise<KeyRecord[]>
+  /**
+   * Makes the next version of a purpose the active key.
+   *
+   * @returns the new key and the one it replaced, or `null` where another writer was first
+   */
+  addVersion(purpose: KeyPurpose): Promise<AddedKey | null>
+  /** @returns false where the key was no longer in that state */
+  changeState(key: KeyRecord, to: KeyState): Promise<boolean>
+  health(): Promise<KeyringHealth>
+  close(): Promise<void>
+}
+
+/** The administration of a keyring; closing it ends all the rest. */
+export function keyringControl(parts: KeyringParts): KeyControl {
+  const { slot, snapshot, supply, config, closing, opening, providers, subjects } = parts
+  const { domain, emit } = config
+  const store = (): KeyStore => slot.get()
+  const open = async <T>(work: () => Promise<T>): Promise<T> => {
+    closing.check()
+    return work()
+  }
+  return {
+    providers,
+    wraps: wrapControl({ providers, store, snapshot, emit }),
+    subjects,
+    subjectWraps: new SubjectWraps({ domain, store, keks: (ids) => opening.keks(ids) }),
+    keys: () => open(async () => [...(await snapshot.reload()).keys.values()]),
+    addVersion: (purpose) =>
+      open(async () => {
+        const added = await supply.add(await snapshot.reload(), purpose)
+        await snapshot.reloadAfterWrite()
+        return added
+      }),
+    changeState: (key, to) =>
+      open(async () => {
+        if (!(await store().changeState(key.id, key.state, to))) return false
+        emit({ type: 'key-state-changed', ...eventKey(key), from: key.state, to })
+        await snapshot.reloadAfterWrite()
+        return true
+      }),
+    health: () => open(() => keyringHealth(parts)),
+    close: () => closing.begin(() => closeParts(parts)),
+  }
+}
+
+/** Everything is closed, also where one part fails to; then that failure is reported. */
+async function closeParts({ providers, slot, cache, providerKeys }: KeyringParts): Promise<void> {
+  cache.discard()
+  providerKeys.discard()
+  const results = await Promise.allSettled([providers.close(), slot.close()])
+  const failed = results.find((result) => result.status === 'rejected')
+  if (failed === undefined) return
+  const code = failed === results[0] ? 'ERR_KEY_PROVIDER' : 'ERR_KEY_STORE'
+  const message = 'the keyring is closed, but a part of it failed to close; see the cause'
+  throw new MortiseError(code, message, { cause: failed.reason })
+}

@@ -42,18 +42,13 @@ export function registerSchema(target: object, schema: EncryptedSchema): void {
   schemas.set(target, schema)
 }
 
-/** The tables that a DataSource encrypts, or undefined for anything else. */
-export function findSchema(target: object): EncryptedSchema | undefined {
-  return schemas.get(target)
-}
-
 /**
  * The tables that a DataSource encrypts.
  *
  * @throws ERR_CONFIG where it is not encrypted, or not initialized yet
  */
 export function schemaOf(target: object): EncryptedSchema {
-  const schema = findSchema(target)
+  const schema = schemas.get(target)
   if (schema) return schema
   throw new MortiseError(
     'ERR_CONFIG',

@@ -2,7 +2,7 @@ import { MortiseError } from '../errors'
 import type { Tombstone } from '../key-store/store'
 import { type Keyring, keyControl } from '../keys/keyring'
 import { subjectId } from '../keys/subject-id'
-import { findSchema } from '../schema'
+import { type EncryptedSchema, schemaOf } from '../schema'
 import { certifiedTombstones, issueCertificate, type ShredCertificate } from './shred-certificate'
 import { clearIndexes, keyIdsInRows } from './shred-indexes'
 
@@ -40,8 +40,7 @@ export async function shred(
   target: object,
   { subject, domain, actor = '', reason = '' }: ShredOptions,
 ): Promise<ShredCertificate> {
-  const schema = findSchema(target)
-  const keyring = schema?.keyring ?? (target as Keyring)
+  const { schema, keyring } = targetOf(target)
   const { subjects } = keyControl(keyring)
   checkDomain(keyring, domain)
   const id = subjectId(subject, 'the subject of shred()')
@@ -82,8 +81,7 @@ export async function replayTombstones(
   target: object,
   evidence: readonly (ShredCertificate | Tombstone)[],
 ): Promise<ReplayReport> {
-  const schema = findSchema(target)
-  const keyring = schema?.keyring ?? (target as Keyring)
+  const { schema, keyring } = targetOf(target)
   const { subjects } = keyControl(keyring)
   const all = evidence.flatMap((one) => ('checksum' in one ? certifiedTombstones(one) : [one]))
   for (const { domain } of all) checkDomain(keyring, domain)
@@ -92,6 +90,12 @@ export async function replayTombstones(
   const tables = schema ? await clearIndexes(schema, ids) : []
   if (tombstones.length > 0) await subjects.destroy(tombstones)
   return { keys: tombstones.length, tables }
+}
+
+function targetOf(target: object): { schema?: EncryptedSchema; keyring: Keyring } {
+  if ('ready' in target) return { keyring: target as Keyring }
+  const schema = schemaOf(target)
+  return { schema, keyring: schema.keyring }
 }
 
 function shreddedKeys(tombstones: readonly Tombstone[], before: boolean): ShredCertificate['keys'] {

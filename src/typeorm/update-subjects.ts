@@ -29,9 +29,11 @@ export interface UpdateWrite {
  *   key. Values of unknown subjects are refused when they are bound
  */
 export function planUpdate(statement: UpdateStatement): UpdateWrite {
-  const values = statement.values
-  const missing = encryptedColumnsOf(statement.metadata).filter((column) => {
-    return changesSubject(statement, column) && column.main.getEntityValue(values) === undefined
+  const { metadata, values } = statement
+  const missing = encryptedColumnsOf(metadata).filter((column) => {
+    const { main } = column
+    const written = main.isUpdate && main.getEntityValue(values) !== undefined
+    return !written && changesSubject(statement, column)
   })
   return {
     values: missing.reduce((all, column) => sealAgain(statement, all, column), values),
@@ -49,14 +51,12 @@ function changesSubject(
 ): boolean {
   if (!subject) return false
   const next: unknown = subject.column.getEntityValue(values)
-  if (next === undefined) return false
+  if (next === undefined || !subject.column.isUpdate) return false
   if (typeof next === 'function') {
     throw refuseQuery(field, `its subject ${subject.name} cannot be set by an SQL expression`)
   }
   const id = subjectIdOf(subject, next)
-  if (id !== null && id === fixedSubject(facts, subject)) return false
-  if (subject.column.isUpdate) return true
-  throw refuseQuery(field, `its subject ${subject.name} is declared with update: false`)
+  return id === null || id !== fixedSubject(facts, subject)
 }
 
 function sealAgain(
@@ -64,7 +64,10 @@ function sealAgain(
   values: ObjectLiteral,
   { field, main, subject }: EncryptedColumn,
 ): ObjectLiteral {
-  const value: unknown = row && main.isUpdate ? main.getEntityValue(row) : undefined
+  if (!main.isUpdate) {
+    throw refuseQuery(field, `its subject ${subject?.name} changes, and it has update: false`)
+  }
+  const value: unknown = row && main.getEntityValue(row)
   if (value !== undefined) return withValue(values, main.propertyPath.split('.'), value)
   throw refuseQuery(
     field,
@@ -84,8 +87,11 @@ function withValue(
 }
 
 function subjectOf({ values, row, facts }: UpdateStatement, subject: SubjectColumn): string | null {
-  const next: unknown = subject.column.getEntityValue(values)
-  if (next !== undefined) return subjectIdOf(subject, next)
-  const current: unknown = row && subject.column.getEntityValue(row)
-  return subjectIdOf(subject, current) ?? fixedSubject(facts, subject)
+  const fixed = fixedSubject(facts, subject)
+  const { column } = subject
+  const next: unknown = column.getEntityValue(values)
+  // Given and not written: then the row keeps a subject that differs from the entity's.
+  if (next !== undefined) return column.isUpdate ? subjectIdOf(subject, next) : fixed
+  const current: unknown = row && column.getEntityValue(row)
+  return subjectIdOf(subject, current) ?? fixed
 }

@@ -61,28 +61,20 @@ describe('subject keys in bulk', () => {
       'SELECT DISTINCT xmin::text FROM mortise_subject_key',
     )
     expect(transactions).toHaveLength(2)
-    setup.log.length = 0
-    await repository.insert(people(1_000, 1_001).map((one) => ({ ...one, name: 'x' })))
-    await repository.update(idOf(0), { name: 'warm' })
-    expect(counted.calls).toEqual({})
   })
 
   it('cost one query and no call of their own for 10,000 rows of 10,000 subjects', async () => {
     const writer = await start({ synchronize: false })
     const half = SUBJECTS / 2
     const repository = writer.dataSource.getRepository(Person)
-    for (let at = 1_001; at < half; at += 1_000) await repository.insert(people(at, at + 1_000))
+    for (let at = 1_000; at < half; at += 1_000) await repository.insert(people(at, at + 1_000))
     await rotateKek(writer.keyring, { purpose: 'data' })
-    const from = await repository.count()
-    for (let at = from; at < SUBJECTS; at += 1_000) {
-      await repository.insert(people(at, Math.min(at + 1_000, SUBJECTS)))
-    }
+    for (let at = half; at < SUBJECTS; at += 1_000) await repository.insert(people(at, at + 1_000))
     const { counted, ...setup } = await start({ synchronize: false })
     counted.reset()
     setup.log.length = 0
     const found = await setup.dataSource.getRepository(Person).find()
-    expect(found).toHaveLength(SUBJECTS)
-    expect(new Set(found.map(({ name }) => name)).size).toBeGreaterThan(SUBJECTS - 3)
+    expect(new Set(found.map(({ name }) => name)).size).toBe(SUBJECTS)
     expect(subjectKeyStatements(setup)).toEqual(['SELECT'])
     // Both versions of the KEK wrap subject keys; the active one was opened at the start.
     expect(counted.calls).toEqual({ 'unwrap kek': 1 })

@@ -99,7 +99,8 @@ describe('subjects', () => {
 
   it('work on PGlite, which has one connection', async () => {
     const driver = pgliteDriver(new PGlite())
-    const setup = await start({ driver, installExtensions: false })
+    const options = { driver, installExtensions: false, uuidExtension: 'pgcrypto' }
+    const setup = await start(options)
     const [kept, gone] = [randomUUID(), randomUUID()]
     await rolledBack(setup, kept)
     await setup.dataSource.transaction((manager) =>

@@ -3,18 +3,18 @@ import { In, LessThan, MoreThan, Not } from 'typeorm'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { createDatabase, type TestDatabase } from '../database'
 import { type Setup, setUp } from './people'
-import { Member, Note, Person, Tenant, Visit } from './tenants'
+import { Entry, Member, Note, Person, Tenant, Visit } from './tenants'
 
 let setup: Setup
 let database: TestDatabase
 
 beforeAll(async () => {
   database = await createDatabase()
-  setup = await setUp(database.url, [Tenant, Note, Member, Person, Visit])
+  setup = await setUp(database.url, [Tenant, Note, Member, Person, Visit, Entry])
 })
 
 beforeEach(async () => {
-  await setup.dataSource.query('TRUNCATE tenant, note, member, person, visit')
+  await setup.dataSource.query('TRUNCATE tenant, note, member, person, visit, entry')
   setup.log.length = 0
 })
 
@@ -210,6 +210,30 @@ describe('save()', () => {
     await notes().save({ id: 1, ward: 'B', label: 'no subject' })
     await notes().save({ id: 1, tenantId: 'acme', title: 'x' })
     expect(await notes().findOneBy({ id: 1 })).toMatchObject({ title: 'x', label: 'no subject' })
+  })
+})
+
+describe('columns with update: false', () => {
+  const entries = () => setup.dataSource.getRepository(Entry)
+  const entry = { id: 1, fixedTo: 'a', movedTo: 'b', text: 'text', stamp: 'stamp' }
+
+  beforeEach(() => entries().insert(entry))
+
+  it('keep a value where its subject cannot change', async () => {
+    const found = await entries().findOneByOrFail({ id: 1 })
+    const changed = entries().save({ ...found, fixedTo: 'other', text: 'new' })
+    await expectRefused(changed, { code: 'ERR_ROW_UNKNOWN', field: 'Entry.text' })
+    await entries().save({ ...found, fixedTo: 'other', text: 'text' })
+    await entries().save({ ...found, text: 'newer' })
+    expect(await entries().find()).toEqual([{ ...entry, text: 'newer' }])
+  })
+
+  it('keep a subject where its value cannot be sealed again', async () => {
+    const found = await entries().findOneByOrFail({ id: 1 })
+    const unsupported = { code: 'ERR_QUERY_UNSUPPORTED', field: 'Entry.stamp' }
+    await expectRefused(entries().save({ ...found, movedTo: 'c' }), unsupported)
+    await expectRefused(entries().update(1, { movedTo: 'c', stamp: 'x' }), unsupported)
+    expect(await entries().find()).toEqual([entry])
   })
 })
 

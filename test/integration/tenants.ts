@@ -66,3 +66,13 @@ export class Visit {
   @ManyToOne('Person', 'visits') person!: Person
   @Encrypted({ type: 'string', subject: 'ownerId', select: false }) reason!: string
 }
+
+/** Neither the subject nor one of its values may change. */
+@Entity()
+export class Entry {
+  @PrimaryColumn('int') id!: number
+  @Column({ type: 'text', update: false }) fixedTo!: string
+  @Column('text') movedTo!: string
+  @Encrypted({ type: 'string', subject: 'fixedTo' }) text!: string
+  @Encrypted({ type: 'string', subject: 'movedTo', update: false }) stamp!: string
+}

@@ -1,3 +1,4 @@
+export type { ConformanceCheck, ConformanceTarget, MakeProvider } from './conformance/target'
 export { testKeyring } from './keyring'
 export type { KmsCall } from './kms/call-log'
 export type { KmsFault, KmsFaultEffect, KmsFaultName } from './kms/fault'
@@ -9,3 +10,4 @@ export {
   type KmsKeyOptions,
   startKmsEmulator,
 } from './kms-emulator'
+export { providerConformance } from './provider-conformance'

@@ -125,7 +125,8 @@ export async function startKmsEmulator(options: KmsEmulatorOptions = {}): Promis
     region,
     accountId: account.id,
     clientConfig: { endpoint: server.url, region, credentials: credentialsOf(owner) },
-    createKey: (key: KmsKeyOptions = {}) => makeKey(account, owner, { ...key, region: key.region ?? region }),
+    createKey: (key: KmsKeyOptions = {}) =>
+      makeKey(account, owner, { ...key, region: key.region ?? region }),
     credentials: (name: string) => ({
       ...credentialsOf(callers.named(name)),
       arn: callers.named(name).arn,

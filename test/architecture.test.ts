@@ -25,6 +25,8 @@ const BELOW: Record<string, readonly string[]> = {
   schema: ['field', 'blind-index', 'envelope', 'keys', 'key-store', 'bytes', 'errors'],
 }
 const EVERY_PART = Object.keys(BELOW)
+// Only listens to events.
+BELOW.opentelemetry = ['keys', 'errors']
 // Neighbours: neither imports the other, so that another ORM can join later.
 BELOW.testing = ['keys', 'key-store', 'providers', 'crypto', 'bytes', 'errors']
 BELOW.typeorm = EVERY_PART
@@ -36,6 +38,7 @@ const ENTRY_FILES = ['src/aws-kms.ts', 'src/index.ts', 'src/pkcs11.ts', 'src/pos
 /** Every package that src/ may name, and where. Everything else would be a dependency of the core. */
 const PACKAGES: Record<string, RegExp> = {
   '@aws-sdk/client-kms': /^src\/providers\/aws-kms/,
+  '@opentelemetry/api': /^src\/opentelemetry\.ts$/,
   pkcs11js: /^src\/providers\/pkcs11\//,
   typeorm: /^src\/typeorm\//,
 }

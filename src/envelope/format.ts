@@ -23,12 +23,13 @@ const KIND_FLAGS = SUBJECT_KEY | PROVIDER_WRAPPED
 export const KEY_ID_OFFSET = 2
 /** The key id ends here; a provider's wrap begins with its length. */
 export const WRAP_OFFSET = 10
-const MAX_PROVIDER_WRAP_BYTES = 1024
+/** Longest DEK that a provider wrapped. */
+export const MAX_PROVIDER_WRAP_BYTES = 1024
 /** Length of the commitment: collision resistance of 128 bits, as the key's strength asks. */
-const COMMITMENT_BYTES = 32
+export const COMMITMENT_BYTES = 32
 /** Magic, flags, key id and a locally wrapped DEK: all that a rewrap among local keys writes. */
 export const KEY_BLOCK_BYTES: number = WRAP_OFFSET + WRAPPED_KEY_BYTES
-/** The key block and the commitment: all that a rewrap reads. */
+/** The key block and the commitment: all that a rewrap among local keys reads. */
 export const HEAD_BYTES: number = KEY_BLOCK_BYTES + COMMITMENT_BYTES
 /** Longest ciphertext, padding included: 64 MiB. Checked when sealing and when opening. */
 export const MAX_CIPHERTEXT_BYTES: number = 64 * 1024 * 1024
@@ -39,14 +40,18 @@ const MAX_ENVELOPE_BYTES =
 const TEXT_PREFIX = 'mrt1.'
 const OTHER_TEXT_VERSION = /^mrt[0-9]+\./
 
-/** An envelope taken apart: views of its bytes, nothing authenticated yet. */
-export interface EnvelopeParts {
+/** Magic to commitment, taken apart: views of its bytes, nothing authenticated yet. */
+export interface EnvelopeHead {
   readonly flags: number
   /** Magic to commitment. */
   readonly head: Buffer
   /** 40 bytes, or a provider's 1 to 1024. */
   readonly wrappedDek: Buffer
   readonly commitment: Buffer
+}
+
+/** An envelope taken apart: views of its bytes, nothing authenticated yet. */
+export interface EnvelopeParts extends EnvelopeHead {
   readonly ciphertext: Buffer
   readonly tag: Buffer
 }
@@ -61,22 +66,36 @@ export interface EnvelopeParts {
  */
 export function parseEnvelope(envelope: Uint8Array, field?: string): EnvelopeParts {
   const bytes = asBuffer(envelope)
+  const parts = parseHead(bytes, field)
+  const tagStart = bytes.length - TAG_BYTES
+  const length = tagStart - parts.head.length
+  if (length < 1 || length > MAX_CIPHERTEXT_BYTES)
+    throw malformed(field, 'its length is impossible')
+  return {
+    ...parts,
+    ciphertext: bytes.subarray(parts.head.length, tagStart),
+    tag: bytes.subarray(tagStart),
+  }
+}
+
+/**
+ * The part of {@link parseEnvelope} that needs no ciphertext, for jobs that leave it where it is.
+ *
+ * @param envelope - an envelope, or its first bytes up to the commitment
+ */
+export function parseHead(envelope: Uint8Array, field?: string): EnvelopeHead {
+  const bytes = asBuffer(envelope)
   const flags = checkPrefix(bytes, field)
   const byProvider = (flags & PROVIDER_WRAPPED) !== 0
   const wrapStart = byProvider ? WRAP_OFFSET + 2 : WRAP_OFFSET
   const wrapEnd = wrapStart + (byProvider ? providerWrapBytes(bytes, field) : WRAPPED_KEY_BYTES)
-  const ciphertextStart = wrapEnd + COMMITMENT_BYTES
-  const tagStart = bytes.length - TAG_BYTES
-  const length = tagStart - ciphertextStart
-  if (length < 1 || length > MAX_CIPHERTEXT_BYTES)
-    throw malformed(field, 'its length is impossible')
+  const end = wrapEnd + COMMITMENT_BYTES
+  if (bytes.length < end) throw malformed(field, 'its length is impossible')
   return {
     flags,
-    head: bytes.subarray(0, ciphertextStart),
+    head: bytes.subarray(0, end),
     wrappedDek: bytes.subarray(wrapStart, wrapEnd),
-    commitment: bytes.subarray(wrapEnd, ciphertextStart),
-    ciphertext: bytes.subarray(ciphertextStart, tagStart),
-    tag: bytes.subarray(tagStart),
+    commitment: bytes.subarray(wrapEnd, end),
   }
 }
 

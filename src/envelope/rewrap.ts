@@ -1,19 +1,18 @@
 import { asBuffer, u8, u16 } from '../bytes'
 import { wrapKey } from '../crypto/key-wrap'
+import { KEY_BYTES } from '../crypto/secret-key'
 import { MortiseError } from '../errors'
-import type { DataKey, OpeningKey, ProviderDeks, ProviderKey } from '../keys/access'
+import type { DataKey, KeyKind, ProviderDeks, ProviderKey } from '../keys/access'
 import {
+  COMMITMENT_BYTES,
   checkPrefix,
-  type EnvelopeParts,
-  HEAD_BYTES,
-  KEY_BLOCK_BYTES,
-  KEY_ID_OFFSET,
+  type EnvelopeHead,
   keyKind,
   MAGIC,
   PROVIDER_WRAPPED,
   parseEnvelope,
+  parseHead,
   readKeyId,
-  WRAP_OFFSET,
 } from './format'
 import { decryptionFailed } from './open'
 import { withDek } from './record-key'
@@ -38,13 +37,8 @@ export function rewrapEnvelope(
   from: DataKey | ProviderDeks,
   to: DataKey,
 ): Buffer {
-  const parts = parseEnvelope(envelope)
-  if (isUnder(parts, from, to)) return Buffer.from(envelope)
-  const wrapped = withDek(from, parts.wrappedDek, parts.commitment, (dek) =>
-    wrapKey(to.dekWrapKey, dek),
-  )
-  if (wrapped === null) throw decryptionFailed(undefined)
-  return withKeyBlock(envelope, parts, 0, [to.idBytes, wrapped])
+  const { head } = parseEnvelope(envelope)
+  return withKeyBlock(envelope, head, rewrapKeyBlock(head, from, to))
 }
 
 /**
@@ -57,78 +51,93 @@ export async function rewrapEnvelopeByProvider(
   from: DataKey | ProviderDeks,
   to: ProviderKey,
 ): Promise<Buffer> {
-  const parts = parseEnvelope(envelope)
-  if (isUnder(parts, from, to)) return Buffer.from(envelope)
-  const copy = Buffer.allocUnsafeSlow(32)
-  try {
-    if (withDek(from, parts.wrappedDek, parts.commitment, (dek) => dek.copy(copy)) === null) {
-      throw decryptionFailed(undefined)
-    }
-    const wrapped = await to.wrapDek(copy)
-    return withKeyBlock(envelope, parts, PROVIDER_WRAPPED, [
-      to.idBytes,
-      u16(wrapped.length),
-      wrapped,
-    ])
-  } finally {
-    copy.fill(0)
-  }
+  const { head } = parseEnvelope(envelope)
+  return withKeyBlock(envelope, head, await rewrapKeyBlockByProvider(head, from, to))
 }
 
 /**
  * The part of {@link rewrapEnvelope} that needs keys, for jobs that leave the ciphertext where it is.
  *
- * @param head - the first 82 bytes of an envelope, magic to commitment; that a ciphertext follows is
- *   for the caller to check
- * @returns the first 50 bytes of the envelope under `to`
- * @throws what {@link rewrapEnvelope} throws, and ERR_ENVELOPE_FLAGS for a DEK that a provider wrapped
+ * @param head - an envelope's magic to commitment: 82 bytes, with b3 as many as its blob asks for;
+ *   that a ciphertext follows is for the caller to check
+ * @returns what takes the place of the head without its last 32 bytes: the 50 bytes of the key block
+ * @throws what {@link rewrapEnvelope} throws
  */
-export function rewrapKeyBlock(head: Uint8Array, from: DataKey, to: DataKey): Buffer {
-  const flags = checkPrefix(head)
-  refuseOtherKind(keyKind(flags) !== 'data')
-  if (head.length !== HEAD_BYTES)
-    throw new RangeError(`the head of an envelope is ${HEAD_BYTES} bytes`)
-  const bytes = asBuffer(head)
-  if (isUnder({ flags, head: bytes }, from, to)) {
-    return Buffer.from(bytes.subarray(0, KEY_BLOCK_BYTES))
-  }
-  const wrappedDek = bytes.subarray(WRAP_OFFSET, KEY_BLOCK_BYTES)
-  const commitment = bytes.subarray(KEY_BLOCK_BYTES)
-  const rewrapped = withDek(from, wrappedDek, commitment, (dek) => wrapKey(to.dekWrapKey, dek))
-  if (rewrapped === null) throw decryptionFailed(undefined)
-  return Buffer.concat([bytes.subarray(0, KEY_ID_OFFSET), to.idBytes, rewrapped])
-}
-
-/** Whether there is nothing to do; refuses an envelope of a third key. */
-function isUnder(
-  { flags, head }: Pick<EnvelopeParts, 'flags' | 'head'>,
-  from: OpeningKey,
-  to: DataKey | ProviderKey,
-): boolean {
-  if (from.domain !== to.domain) throw new RangeError('a rewrap stays within one domain')
-  refuseOtherKind(keyKind(flags) === 'subject')
-  const keyId = readKeyId(head)
-  if (keyId === to.id) return true
-  if (keyId !== from.id) throw otherKey(keyId, from.id)
-  return false
-}
-
-function withKeyBlock(
-  envelope: Uint8Array,
-  { flags, head, commitment }: EnvelopeParts,
-  kind: number,
-  keyBlock: readonly Uint8Array[],
+export function rewrapKeyBlock(
+  head: Uint8Array,
+  from: DataKey | ProviderDeks,
+  to: DataKey,
 ): Buffer {
-  const rest = asBuffer(envelope).subarray(head.length)
-  const kept = flags & ~PROVIDER_WRAPPED
-  return Buffer.concat([u8(MAGIC), u8(kept | kind), ...keyBlock, commitment, rest])
+  const parts = staleHead(head, from, to)
+  if (parts === null) return keyBlockOf(head)
+  const wrapped = withDek(from, parts.wrappedDek, parts.commitment, (dek) =>
+    wrapKey(to.dekWrapKey, dek),
+  )
+  if (wrapped === null) throw decryptionFailed(undefined)
+  const flags = parts.flags & ~PROVIDER_WRAPPED
+  return Buffer.concat([u8(MAGIC), u8(flags), to.idBytes, wrapped])
 }
 
-function refuseOtherKind(other: boolean): void {
-  if (!other) return
-  throw new MortiseError(
+/**
+ * {@link rewrapKeyBlock} to a key whose provider wraps DEKs itself: one provider call.
+ *
+ * @returns 12 bytes and the provider's blob
+ * @throws what {@link rewrapEnvelope} throws, and what the provider throws
+ */
+export async function rewrapKeyBlockByProvider(
+  head: Uint8Array,
+  from: DataKey | ProviderDeks,
+  to: ProviderKey,
+): Promise<Buffer> {
+  const parts = staleHead(head, from, to)
+  if (parts === null) return keyBlockOf(head)
+  const copy = Buffer.allocUnsafeSlow(KEY_BYTES)
+  try {
+    if (withDek(from, parts.wrappedDek, parts.commitment, (dek) => dek.copy(copy)) === null) {
+      throw decryptionFailed(undefined)
+    }
+    const wrapped = await to.wrapDek(copy)
+    const flags = parts.flags | PROVIDER_WRAPPED
+    return Buffer.concat([u8(MAGIC), u8(flags), to.idBytes, u16(wrapped.length), wrapped])
+  } finally {
+    copy.fill(0)
+  }
+}
+
+/** The head to be moved; null where it is under `to` already. Refuses one of a third key. */
+function staleHead(
+  head: Uint8Array,
+  from: DataKey | ProviderDeks,
+  to: DataKey | ProviderKey,
+): EnvelopeHead | null {
+  if (from.domain !== to.domain) throw new RangeError('a rewrap stays within one domain')
+  const kind = keyKind(checkPrefix(head))
+  const keyId = readKeyId(head)
+  if (keyId === to.id && kind === kindOf(to)) return null
+  if (kind !== kindOf(from)) throw otherKind()
+  if (keyId !== from.id) throw otherKey(keyId, from.id)
+  const parts = parseHead(head)
+  if (parts.head.length === head.length) return parts
+  throw new RangeError('the head of an envelope ends with its commitment')
+}
+
+function kindOf(key: DataKey | ProviderDeks | ProviderKey): KeyKind {
+  return 'dekWrapKey' in key ? 'data' : 'provider'
+}
+
+function keyBlockOf(head: Uint8Array): Buffer {
+  return Buffer.from(asBuffer(head).subarray(0, head.length - COMMITMENT_BYTES))
+}
+
+function withKeyBlock(envelope: Uint8Array, head: Buffer, keyBlock: Buffer): Buffer {
+  const rest = asBuffer(envelope).subarray(head.length - COMMITMENT_BYTES)
+  return Buffer.concat([keyBlock, rest])
+}
+
+function otherKind(): MortiseError {
+  return new MortiseError(
     'ERR_ENVELOPE_FLAGS',
-    'the envelope is sealed under a subject key, or its DEK is wrapped by a provider: this rewrap moves neither',
+    'the envelope is sealed under a subject key, or under a key of another kind than the one to be moved from: this rewrap does not move it',
   )
 }
 

@@ -86,16 +86,22 @@ describe('refused', () => {
     return refusal(bit < 80 ? 'ERR_KEY_NOT_FOUND' : 'ERR_DECRYPTION_FAILED')
   }
 
+  test('a head that ends before its commitment does', () => {
+    expect(() => rewrapKeyBlock(envelope.subarray(0, 81), from, to)).toThrow(
+      refusal('ERR_ENVELOPE_MALFORMED'),
+    )
+  })
+
   test('a wrong key under the right id', () => {
     const impostor = { ...from, dekWrapKey: to.dekWrapKey }
     expect(() => rewrapEnvelope(envelope, impostor, to)).toThrow(refusal('ERR_DECRYPTION_FAILED'))
   })
 
-  test('another domain, and a head of another length, are programming mistakes', () => {
+  test('another domain, and more than a head, are programming mistakes', () => {
     const elsewhere = testKey('new', 'other')
     expect(() => rewrapEnvelope(envelope, from, elsewhere)).toThrow(RangeError)
-    expect(() => rewrapKeyBlock(envelope.subarray(0, 81), from, to)).toThrow(RangeError)
     expect(() => rewrapKeyBlock(envelope, from, to)).toThrow(RangeError)
+    expect(() => rewrapKeyBlock(envelope.subarray(0, 83), from, to)).toThrow(RangeError)
   })
 
   test('an envelope that names neither key says which it names', () => {

@@ -11,9 +11,19 @@ export { fileKeyStore } from './key-store/file'
 export { memoryKeyStore } from './key-store/memory'
 export type { KeyState, KeyStore } from './key-store/store'
 export type { Environment } from './keys/environment'
-export type { KeyEvent, KeyEventHandler, KeyEventKey } from './keys/events'
+export type {
+  KeyCacheEvent,
+  KeyChangeEvent,
+  KeyEvent,
+  KeyEventHandler,
+  KeyEventKey,
+  KeyEvictionReason,
+  KeyStoreEvent,
+  ProviderEvent,
+} from './keys/events'
+export type { KeyHealth, KeyringHealth, ProviderHealth, StoreHealth } from './keys/health'
 export { createKeyring, type KeyInfo, type Keyring } from './keys/keyring'
 export { keyringFromEnv } from './keys/keyring-from-env'
-export type { KeyringCacheOptions, KeyringOptions } from './keys/keyring-options'
+export type { KeyringCacheOptions, KeyringCallOptions, KeyringOptions } from './keys/keyring-options'
 export { generateRootKey, inAppKeyProvider } from './providers/in-app'
 export type { KeyContext, KeyProvider, KeyPurpose, ProviderCallOptions } from './providers/provider'

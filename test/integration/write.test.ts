@@ -147,6 +147,49 @@ describe('updates', () => {
   })
 })
 
+describe('an INSERT that would write past the placeholders', () => {
+  const unsupported = { code: 'ERR_QUERY_UNSUPPORTED', field: 'Person.email' }
+  // Each TypeORM line has methods that the other one lacks.
+  type Builder = Record<string, (...parameters: unknown[]) => { execute(): Promise<unknown> }>
+  const build = () =>
+    setup.dataSource
+      .createQueryBuilder()
+      .insert()
+      .into(Person)
+      .values(person(70)) as object as Builder
+
+  it('is refused where it overwrites a value without its index columns', async () => {
+    const { orUpdate } = build()
+    expect(orUpdate).toBeTypeOf('function')
+    for (const columns of [['email'], ['email_hmac'], ['ward', 'email']]) {
+      await expect(build().orUpdate?.(columns, ['id']).execute()).rejects.toMatchObject(unsupported)
+    }
+    await build().orUpdate?.(['email', 'email_hmac', 'ward'], ['id']).execute()
+    await build().orUpdate?.(['email', 'email_hmac'], ['id']).execute()
+    expect(await repository().countBy({ email: 'p70@x.org' })).toBe(1)
+  })
+
+  it('is refused as SQL text, as parameters, and from a SELECT', async () => {
+    const { onConflict, valuesFromSelect } = build()
+    expect([onConflict, valuesFromSelect].filter((method) => method)).toHaveLength(1)
+    if (onConflict) {
+      const set = `("id") DO UPDATE SET "email" = 'x'`
+      await expect(build().onConflict?.(set).execute()).rejects.toMatchObject(unsupported)
+      await build().onConflict?.('("id") DO NOTHING').execute()
+      const parameters = { conflict_target: ['id'], columns: ['email'] }
+      await expect(build().orUpdate?.(parameters).execute()).rejects.toMatchObject(unsupported)
+      return
+    }
+    const select = setup.dataSource.createQueryBuilder().select("1, 'B', 'x'").from('person', 'p')
+    const into = setup.dataSource
+      .createQueryBuilder()
+      .insert()
+      .into(Person, ['id', 'ward', 'email'])
+    const copy = (into as object as Builder).valuesFromSelect?.(select)
+    await expect(copy?.execute()).rejects.toMatchObject(unsupported)
+  })
+})
+
 describe('values', () => {
   it('come out as they went in, also embedded', async () => {
     const every = setup.dataSource.getRepository(Every)

@@ -5,8 +5,15 @@ export { type EnvelopeInfo, inspectEnvelope } from './envelope/inspect'
 export { isMortiseError, MortiseError, type MortiseErrorCode, type ProviderFailure } from './errors'
 export type { FieldIndexOptions } from './field'
 export type { ExactOptions } from './field/exact-index'
-export { createFieldCipher, type FieldCipher, type FieldCipherOptions } from './field/field-cipher'
+export {
+  createFieldCipher,
+  type FieldCipher,
+  type FieldCipherOptions,
+  type FieldIndexCipher,
+} from './field/field-cipher'
 export type { FieldType, ValueOf } from './field/field-type'
+export type { ShreddedValues } from './field/sealed-values'
+export type { SubjectFieldCipher, SubjectId } from './field/subject-cipher'
 export { fileKeyStore } from './key-store/file'
 export { memoryKeyStore } from './key-store/memory'
 export type { KeyState, KeyStore } from './key-store/store'
@@ -24,6 +31,10 @@ export type {
 export type { KeyHealth, KeyringHealth, ProviderHealth, StoreHealth } from './keys/health'
 export { createKeyring, type KeyInfo, type Keyring } from './keys/keyring'
 export { keyringFromEnv } from './keys/keyring-from-env'
-export type { KeyringCacheOptions, KeyringCallOptions, KeyringOptions } from './keys/keyring-options'
+export type {
+  KeyringCacheOptions,
+  KeyringCallOptions,
+  KeyringOptions,
+} from './keys/keyring-options'
 export { generateRootKey, inAppKeyProvider } from './providers/in-app'
 export type { KeyContext, KeyProvider, KeyPurpose, ProviderCallOptions } from './providers/provider'

@@ -1,15 +1,19 @@
-import { types } from 'node:util'
 import type { Bucket } from '../blind-index/bucketing'
 import { tokenOf } from '../blind-index/token'
-import { parseEnvelope } from '../envelope/format'
-import { createKeyRequest } from '../envelope/key-request'
-import { createOpener } from '../envelope/open'
-import { sealRecords } from '../envelope/seal'
 import { MortiseError } from '../errors'
 import { defineField, type Field, type FieldIndexOptions } from '../field'
 import type { KeyAccess } from '../keys/access'
 import { type Keyring, keyAccess } from '../keys/keyring'
+import { subjectId } from '../keys/subject-id'
 import type { FieldType, ValueOf } from './field-type'
+import {
+  openValues,
+  type ShreddedValues,
+  sealValues,
+  type ValueToOpen,
+  type ValueToSeal,
+} from './sealed-values'
+import type { SubjectFieldCipher } from './subject-cipher'
 
 /** What {@link createFieldCipher} takes. */
 export interface FieldCipherOptions<T extends FieldType> extends FieldIndexOptions {
@@ -20,10 +24,42 @@ export interface FieldCipherOptions<T extends FieldType> extends FieldIndexOptio
   readonly field: string
   /** @defaultValue 'string' */
   readonly type?: T | undefined
+  /**
+   * Seals each value under the key of a subject that is named with it.
+   *
+   * @defaultValue false
+   */
+  readonly subject?: boolean | undefined
+  /**
+   * What a value reads as whose subject was shredded: an error, or `null`.
+   *
+   * @defaultValue 'throw'
+   */
+  readonly shredded?: ShreddedValues | undefined
+}
+
+/** Computes what is stored beside an envelope to find it by. */
+export interface FieldIndexCipher<V> {
+  /**
+   * The exact token of a value, to store beside the envelope and to ask for.
+   *
+   * @returns 1 + ceil(bits / 8) bytes, or null for null
+   * @throws ERR_QUERY_UNSUPPORTED without an exact index
+   * @throws ERR_INDEX_CHANGED where earlier tokens were made with another declaration
+   */
+  token(value: V | null): Promise<Buffer | null>
+  /**
+   * The bucket of a value, to store **in clear** beside the envelope and to ask for.
+   *
+   * @returns a number, or text for bigint, dates, timestamps and prefixes; null for null
+   * @throws ERR_QUERY_UNSUPPORTED without a range index
+   * @throws ERR_INDEX_CHANGED where earlier buckets were made with other parameters
+   */
+  bucket(value: V | null): Promise<Bucket | null>
 }
 
 /** Seals, opens and indexes the values of one field, without any ORM. `null` stays `null`. */
-export interface FieldCipher<V> {
+export interface FieldCipher<V> extends FieldIndexCipher<V> {
   /**
    * Seals one value under a DEK of its own.
    *
@@ -44,22 +80,6 @@ export interface FieldCipher<V> {
   sealMany(values: readonly (V | null)[]): Promise<(Buffer | null)[]>
   /** Opens many envelopes; all keys that are not loaded are fetched with one store query. */
   openMany(envelopes: readonly (Uint8Array | null)[]): Promise<(V | null)[]>
-  /**
-   * The exact token of a value, to store beside the envelope and to ask for.
-   *
-   * @returns 1 + ceil(bits / 8) bytes, or null for null
-   * @throws ERR_QUERY_UNSUPPORTED without an exact index
-   * @throws ERR_INDEX_CHANGED where earlier tokens were made with another declaration
-   */
-  token(value: V | null): Promise<Buffer | null>
-  /**
-   * The bucket of a value, to store **in clear** beside the envelope and to ask for.
-   *
-   * @returns a number, or text for bigint, dates, timestamps and prefixes; null for null
-   * @throws ERR_QUERY_UNSUPPORTED without a range index
-   * @throws ERR_INDEX_CHANGED where earlier buckets were made with other parameters
-   */
-  bucket(value: V | null): Promise<Bucket | null>
 }
 
 /**
@@ -68,48 +88,94 @@ export interface FieldCipher<V> {
  * No I/O: keys load with the first call, and so is the index declaration compared with the store.
  *
  * @param keyring - with a store of its own
- * @throws ERR_FIELD_INVALID, ERR_LEAKAGE_NOT_ACCEPTED, ERR_CONFIG for a wrong declaration
+ * @returns with `subject: true` a cipher whose calls name the subject of each value
+ * @throws ERR_FIELD_INVALID, ERR_LEAKAGE_NOT_ACCEPTED, ERR_CONFIG for a wrong declaration, such as
+ * subjects on a keyring whose provider wraps DEKs
  * @see docs/format.md, docs/leakage.md
  */
 export function createFieldCipher<T extends FieldType = 'string'>(
   keyring: Keyring,
+  options: FieldCipherOptions<T> & { readonly subject: true },
+): SubjectFieldCipher<ValueOf<T>>
+export function createFieldCipher<T extends FieldType = 'string'>(
+  keyring: Keyring,
+  options: FieldCipherOptions<T> & { readonly subject?: false | undefined },
+): FieldCipher<ValueOf<T>>
+export function createFieldCipher<T extends FieldType>(
+  keyring: Keyring,
   options: FieldCipherOptions<T>,
-): FieldCipher<ValueOf<T>> {
-  const { field: fieldId, type = 'string', ...indexes } = options
+): FieldCipher<ValueOf<T>> | SubjectFieldCipher<ValueOf<T>> {
+  const { field: fieldId, type = 'string', shredded = 'throw', ...declaration } = options
   if (typeof fieldId !== 'string') {
     throw new MortiseError(
       'ERR_CONFIG',
       'createFieldCipher needs `field`, the stable name of a field',
     )
   }
-  const field = defineField({ ...indexes, name: fieldId, fieldId, type })
-  return fieldCipher<ValueOf<T>>(keyAccess(keyring), field)
+  if (shredded !== 'throw' && shredded !== 'null') {
+    throw new MortiseError('ERR_CONFIG', `${fieldId}: shredded must be 'throw' or 'null'`)
+  }
+  const access = keyAccess(keyring)
+  const field = defineField({ ...declaration, name: fieldId, fieldId, type })
+  if (!declaration.subject) return plainCipher(access, field)
+  if (access.wrapping === 'provider') throw noSubjectKeys(fieldId)
+  return subjectCipher(access, field, shredded)
 }
 
-function fieldCipher<V>(access: KeyAccess, field: Field): FieldCipher<V> {
-  const declare = onceDone(() => access.declareIndexes([field.declaration]))
-  const sealMany = async (values: readonly (V | null)[]): Promise<(Buffer | null)[]> => {
-    // Encoded before the first await: what changes later is sealed as it was given.
-    const encoded = values.map((value) => (value === null ? null : field.encode(value)))
-    if (encoded.every((value) => value === null)) return encoded
-    await declare()
-    return sealEach(access, field, encoded)
-  }
-  const openMany = async (envelopes: readonly (Uint8Array | null)[]): Promise<(V | null)[]> =>
-    (await openEach(access, field, envelopes)) as (V | null)[]
+function plainCipher<V>(access: KeyAccess, field: Field): FieldCipher<V> {
+  const { sealMany, openMany, ...indexes } = cipherOf<V>(access, field, 'throw')
   return {
-    seal: async (value) => (await sealMany([value]))[0]!,
-    open: async (envelope) => (await openMany([envelope]))[0]!,
-    sealMany,
-    openMany,
-    token: async (value) => {
+    ...indexes,
+    seal: async (value) => (await sealMany([encoded(field, value, null)]))[0]!,
+    open: async (envelope) => (await openMany([{ envelope, subject: null }]))[0]!,
+    // Encoded before the first await: what changes later is sealed as it was given.
+    sealMany: async (values) => sealMany(values.map((value) => encoded(field, value, null))),
+    openMany: async (envelopes) =>
+      openMany(envelopes.map((envelope) => ({ envelope, subject: null }))),
+  }
+}
+
+function subjectCipher<V>(
+  access: KeyAccess,
+  field: Field,
+  shredded: ShreddedValues,
+): SubjectFieldCipher<V> {
+  const { sealMany, openMany, ...indexes } = cipherOf<V>(access, field, shredded)
+  const id = (subject: unknown): string => subjectId(subject, `the subject of ${field.name}`)
+  return {
+    ...indexes,
+    seal: async (value, subject) => (await sealMany([encoded(field, value, id(subject))]))[0]!,
+    open: async (envelope, subject) => (await openMany([{ envelope, subject: id(subject) }]))[0]!,
+    sealMany: async (values) =>
+      sealMany(values.map(({ value, subject }) => encoded(field, value, id(subject)))),
+    openMany: async (envelopes) =>
+      openMany(envelopes.map(({ envelope, subject }) => ({ envelope, subject: id(subject) }))),
+  }
+}
+
+function encoded(field: Field, value: unknown, subject: string | null): ValueToSeal {
+  return { encoded: value === null ? null : field.encode(value), subject }
+}
+
+/** What both ciphers do, once values are encoded and subjects canonical. */
+function cipherOf<V>(access: KeyAccess, field: Field, shredded: ShreddedValues) {
+  const declare = onceDone(() => access.declareIndexes([field.declaration]))
+  return {
+    sealMany: async (values: readonly ValueToSeal[]): Promise<(Buffer | null)[]> => {
+      if (values.every((value) => value.encoded === null)) return values.map(() => null)
+      await declare()
+      return sealValues(access, field, values)
+    },
+    openMany: async (values: readonly ValueToOpen[]): Promise<(V | null)[]> =>
+      (await openValues(access, field, values, shredded)) as (V | null)[],
+    token: async (value: V | null): Promise<Buffer | null> => {
       if (field.exact === null) throw missingIndex(field, 'exact: true', 'token')
       if (value === null) return null
-      const encoded = field.encodeForToken(value)
+      const bytes = field.encodeForToken(value)
       await declare()
-      return tokenOf(await access.tokenKey(field.indexName), encoded)
+      return tokenOf(await access.tokenKey(field.indexName), bytes)
     },
-    bucket: async (value) => {
+    bucket: async (value: V | null): Promise<Bucket | null> => {
       if (field.bucketing === null) throw missingIndex(field, 'a range', 'bucket')
       if (value === null) return null
       const bucket = field.bucketOf(value)
@@ -117,47 +183,6 @@ function fieldCipher<V>(access: KeyAccess, field: Field): FieldCipher<V> {
       return bucket
     },
   }
-}
-
-async function sealEach(
-  access: KeyAccess,
-  field: Field,
-  encoded: readonly (Buffer | null)[],
-): Promise<(Buffer | null)[]> {
-  const context = field.context(access.domain)
-  const key = (await access.sealingKeys([null])).get(null)!
-  const present = encoded.filter((value) => value !== null)
-  const records = present.map((value) => ({ key, values: [{ field: context, encoded: value }] }))
-  const sealed = (await sealRecords(records)).values()
-  return encoded.map((value) => (value === null ? null : sealed.next().value![0]!))
-}
-
-async function openEach(
-  access: KeyAccess,
-  field: Field,
-  envelopes: readonly (Uint8Array | null)[],
-): Promise<unknown[]> {
-  const context = field.context(access.domain)
-  const present = envelopes.filter((envelope) => envelope !== null)
-  if (present.length === 0) return [...envelopes]
-  const needed = createKeyRequest()
-  for (const envelope of present) {
-    checkEnvelope(envelope, field)
-    needed.add(envelope, context)
-  }
-  const keys = await access.keysFor(needed.request)
-  const opener = createOpener(keys.keyOf)
-  return envelopes.map((envelope) => (envelope === null ? null : opener.open(envelope, context)))
-}
-
-/** Step 1 of opening, with the field's name, before any key is looked up. */
-function checkEnvelope(envelope: Uint8Array, { name }: Field): void {
-  if (!types.isUint8Array(envelope)) {
-    throw new MortiseError('ERR_ENVELOPE_MALFORMED', `${name}: an envelope is a Uint8Array`, {
-      field: name,
-    })
-  }
-  parseEnvelope(envelope, name)
 }
 
 /** Runs until it has succeeded once; a failure is forgotten, so that the next call tries again. */
@@ -177,5 +202,13 @@ function missingIndex(field: Field, declaration: string, call: string): MortiseE
     'ERR_QUERY_UNSUPPORTED',
     `${field.name} declares no index for ${call}(); declare ${declaration}`,
     { field: field.name },
+  )
+}
+
+function noSubjectKeys(field: string): MortiseError {
+  return new MortiseError(
+    'ERR_CONFIG',
+    `${field} declares subjects, and a keyring whose provider wraps every DEK has no keys of subjects: use wrapping 'local'`,
+    { field },
   )
 }

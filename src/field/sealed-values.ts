@@ -1,0 +1,90 @@
+import { types } from 'node:util'
+import { parseEnvelope } from '../envelope/format'
+import { createKeyRequest } from '../envelope/key-request'
+import { createOpener, keyNameOf } from '../envelope/open'
+import { sealRecords } from '../envelope/seal'
+import { MortiseError } from '../errors'
+import type { Field } from '../field'
+import type { KeyAccess, OpeningKeys } from '../keys/access'
+
+/** What to do with a value whose subject key was destroyed. */
+export type ShreddedValues = 'throw' | 'null'
+
+/** A value to seal; null stays null. */
+export interface ValueToSeal {
+  /** T, made by `field.encode`. */
+  readonly encoded: Buffer | null
+  /** Canonical subject id; null for a field without subjects. */
+  readonly subject: string | null
+}
+
+/** A value to open; null stays null. */
+export interface ValueToOpen {
+  readonly envelope: Uint8Array | null
+  /** Canonical subject id; null for a field without subjects. */
+  readonly subject: string | null
+}
+
+/** Seals values, each under a DEK of its own; all keys are looked up at once. */
+export async function sealValues(
+  access: KeyAccess,
+  field: Field,
+  values: readonly ValueToSeal[],
+): Promise<(Buffer | null)[]> {
+  const context = field.context(access.domain)
+  const present = values.filter(({ encoded }) => encoded !== null)
+  const keys = await access.sealingKeys(new Set(present.map(({ subject }) => subject)))
+  const records = present.map(({ encoded, subject }) => ({
+    key: keys.get(subject)!,
+    values: [{ field: context, encoded: encoded! }],
+  }))
+  const sealed = (await sealRecords(records)).values()
+  return values.map(({ encoded }) => (encoded === null ? null : sealed.next().value![0]!))
+}
+
+/** Opens envelopes; keys that are not in memory are fetched with one query for each kind. */
+export async function openValues(
+  access: KeyAccess,
+  field: Field,
+  values: readonly ValueToOpen[],
+  shredded: ShreddedValues,
+): Promise<unknown[]> {
+  const context = field.context(access.domain)
+  const needed = createKeyRequest()
+  for (const { envelope } of values) {
+    if (envelope === null) continue
+    checkEnvelope(envelope, field)
+    needed.add(envelope, context)
+  }
+  if (needed.isEmpty) return values.map(() => null)
+  const keys = await access.keysFor(needed.request)
+  const refs = await subjectRefs(access, values)
+  const opener = createOpener(keys.keyOf)
+  return values.map(({ envelope, subject }) => {
+    if (envelope === null) return null
+    if (shredded === 'null' && isShredded(keys, envelope)) return null
+    return opener.open(envelope, context, undefined, refs.get(subject))
+  })
+}
+
+async function subjectRefs(
+  access: KeyAccess,
+  values: readonly ValueToOpen[],
+): Promise<ReadonlyMap<string | null, Buffer>> {
+  const subjects = values.map(({ subject }) => subject).filter((subject) => subject !== null)
+  return subjects.length === 0 ? new Map() : access.subjectRefs(new Set(subjects))
+}
+
+function isShredded(keys: OpeningKeys, envelope: Uint8Array): boolean {
+  return keys.shreddedAt(keyNameOf(envelope).id) !== undefined
+}
+
+/** Step 1 of opening, with the field's name, before any key is looked up. */
+function checkEnvelope(envelope: Uint8Array, { name }: Field): void {
+  if (!types.isUint8Array(envelope)) {
+    throw new MortiseError('ERR_ENVELOPE_MALFORMED', `${name}: an envelope is a Uint8Array`, {
+      field: name,
+    })
+  }
+  parseEnvelope(envelope, name)
+}

@@ -1,0 +1,41 @@
+import type { FieldIndexCipher } from './field-cipher'
+
+/** Names a subject: `5`, `5n` and `'5'` are one, and UUIDs are compared in lower case. */
+export type SubjectId = string | number | bigint
+
+/**
+ * Seals, opens and indexes the values of one field under a key of its own for each subject. `null`
+ * stays `null`. Destroying a subject's key, with `shred`, destroys its values.
+ *
+ * A page of values of 10,000 subjects costs one query for keys and no provider call per subject.
+ */
+export interface SubjectFieldCipher<V> extends FieldIndexCipher<V> {
+  /**
+   * Seals one value under a DEK of its own, which the subject's key wraps; that key is made where the
+   * subject has none.
+   *
+   * @returns an envelope of format 1, or null for null
+   * @throws ERR_VALUE_INVALID for undefined, a value of another type, or what is no subject id
+   * @throws ERR_VALUE_TOO_LARGE above 64 MiB
+   */
+  seal(value: V | null, subject: SubjectId): Promise<Buffer | null>
+  /**
+   * Opens one envelope of this field and this subject.
+   *
+   * @throws ERR_SUBJECT_SHREDDED where the subject's key was destroyed, unless `shredded` is `'null'`
+   * @throws ERR_DECRYPTION_FAILED for the value of another subject, and for every other cause
+   * @throws what `FieldCipher.open` throws
+   */
+  open(envelope: Uint8Array | null, subject: SubjectId): Promise<V | null>
+  /** Seals many values, each under a DEK of its own. */
+  sealMany(
+    values: readonly { readonly value: V | null; readonly subject: SubjectId }[],
+  ): Promise<(Buffer | null)[]>
+  /** Opens many envelopes. */
+  openMany(
+    envelopes: readonly {
+      readonly envelope: Uint8Array | null
+      readonly subject: SubjectId
+    }[],
+  ): Promise<(V | null)[]>
+}

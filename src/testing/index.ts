@@ -1,7 +1,8 @@
 export type { ConformanceCheck, ConformanceTarget, MakeProvider } from './conformance/target'
 export { testKeyring } from './keyring'
 export type { KmsCall } from './kms/call-log'
-export type { KmsFault, KmsFaultEffect, KmsFaultName } from './kms/fault'
+export type { KmsFault, KmsFaultEffect } from './kms/fault'
+export type { KmsFaultName } from './kms/fault-error'
 export {
   type KmsCredentials,
   type KmsEmulator,

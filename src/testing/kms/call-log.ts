@@ -12,6 +12,8 @@ export interface KmsCall {
   readonly keyId: string | null
   /** ARN of the key that it was about; null where there is no such key. */
   readonly keyArn: string | null
+  /** Of ReEncrypt: ARN of the key that it decrypts with; null for every other operation. */
+  readonly sourceKeyArn: string | null
   /** Of ReEncrypt that of the destination; null where the request had none. */
   readonly encryptionContext: EncryptionContext | null
   /**

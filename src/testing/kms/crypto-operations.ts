@@ -4,7 +4,7 @@ import { claimedKeyId, decrypt, encrypt, invalidCiphertext } from './ciphertext'
 import { endDryRun } from './dry-run'
 import { findKey } from './find-key'
 import { currentMaterial, type Key } from './key'
-import { KmsError, unsupported } from './kms-error'
+import { incorrectKey, KmsError, unsupported } from './kms-error'
 import {
   blob,
   choice,
@@ -154,10 +154,7 @@ function sourceKey(
   const key = usableKey(request, named, action, context)
   if (claimed === key.keyId) return key
   if (!known) throw invalidCiphertext()
-  throw new KmsError(
-    'IncorrectKeyException',
-    'The key ID in the request does not identify a CMK that can perform this operation.',
-  )
+  throw incorrectKey()
 }
 
 function requireSymmetric({ arn, family }: Key): void {

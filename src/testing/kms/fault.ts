@@ -1,24 +1,5 @@
-import { accessDenied } from './access'
 import type { KmsCall } from './call-log'
-import { KmsError } from './kms-error'
-import { throttled } from './request-quota'
-
-/** Errors that AWS KMS answers under a name of their own. */
-export type KmsFaultName =
-  | 'throttled'
-  | 'disabled'
-  | 'pending-deletion'
-  | 'not-found'
-  | 'denied'
-  | 'expired-credentials'
-  | 'incorrect-key'
-  | 'invalid-ciphertext'
-  | 'invalid-key-usage'
-  | 'limit-exceeded'
-  | 'key-unavailable'
-  | 'dependency-timeout'
-  | 'internal'
-  | 'unavailable'
+import type { KmsFaultName } from './fault-error'
 
 /**
  * What happens to a request instead of, or before, its answer:
@@ -34,7 +15,7 @@ export type KmsFaultEffect =
   | KmsFaultName
   | 'hang'
   | 'reset'
-  | { readonly latencyMs: number }
+  | Latency
   | { readonly status: number; readonly body: string }
   | { readonly alter: (answer: Readonly<Record<string, unknown>>) => object }
 
@@ -43,7 +24,7 @@ export interface KmsFault {
   readonly effect: KmsFaultEffect
   /** For example `Decrypt`. */
   readonly operation?: string | undefined
-  /** ARN of a key, however the request names it. */
+  /** ARN of a key, however the request names it; of ReEncrypt either of its keys. */
   readonly keyArn?: string | undefined
   /** For example `eu-central-1`. */
   readonly region?: string | undefined
@@ -57,24 +38,27 @@ export interface KmsFault {
   readonly times?: number | undefined
 }
 
+/** What is left of an effect once its latency is over. */
+export type ImmediateEffect = Exclude<KmsFaultEffect, Latency>
+
 /** The faults of one emulator. */
 export interface Faults {
   /** @returns removes the fault */
   inject(fault: KmsFault): () => void
   /** The faults that meet a request: every latency, and the first of the others. */
-  take(call: KmsCall): {
-    latencyMs: number
-    effect: Exclude<KmsFaultEffect, { latencyMs: number }> | null
-  }
+  take(call: KmsCall): { latencyMs: number; effect: ImmediateEffect | null }
   clear(): void
 }
 
-const SCOPE = ['operation', 'keyArn', 'region', 'caller'] as const
+interface Latency {
+  readonly latencyMs: number
+}
+
+const SCOPE = ['operation', 'region', 'caller'] as const
 
 /** An emulator's faults; none at first. */
 export function createFaults(): Faults {
   const active = new Map<KmsFault, number>()
-  const matching = (call: KmsCall): KmsFault[] => [...active.keys()].filter((f) => meets(f, call))
   const use = (fault: KmsFault): void => {
     const left = (active.get(fault) as number) - 1
     if (left > 0) active.set(fault, left)
@@ -87,61 +71,26 @@ export function createFaults(): Faults {
       return () => void active.delete(own)
     },
     take(call) {
-      const faults = matching(call)
-      const delays = faults.flatMap((f) => (latency(f) === null ? [] : { fault: f }))
-      const other = faults.find((f) => latency(f) === null)
-      const latencyMs = delays.reduce((sum, { fault }) => sum + (latency(fault) ?? 0), 0)
-      for (const { fault } of delays) use(fault)
-      if (other === undefined) return { latencyMs, effect: null }
-      use(other)
-      return { latencyMs, effect: other.effect as Exclude<KmsFaultEffect, { latencyMs: number }> }
+      const faults = [...active.keys()].filter((fault) => meets(fault, call))
+      const delays = faults.filter(({ effect }) => isLatency(effect))
+      const other = faults.find(({ effect }) => !isLatency(effect))
+      for (const fault of other === undefined ? delays : [...delays, other]) use(fault)
+      return {
+        latencyMs: delays.reduce((sum, { effect }) => sum + (effect as Latency).latencyMs, 0),
+        effect: (other?.effect as ImmediateEffect | undefined) ?? null,
+      }
     },
     clear: () => active.clear(),
   }
 }
 
-/** The error that KMS answers, for the key and the caller of the request. */
-export function faultError(name: KmsFaultName, call: KmsCall): KmsError {
-  const key = call.keyArn ?? call.keyId ?? 'the key'
-  const make = ERRORS[name]
-  return make(key, call)
-}
-
-const ERRORS: Readonly<Record<KmsFaultName, (key: string, call: KmsCall) => KmsError>> = {
-  throttled: () => throttled(),
-  disabled: (key) => new KmsError('DisabledException', `${key} is disabled.`),
-  'pending-deletion': (key) =>
-    new KmsError('KMSInvalidStateException', `${key} is pending deletion.`),
-  'not-found': (key) => new KmsError('NotFoundException', `Key '${key}' does not exist`),
-  denied: (key, { caller, operation }) => accessDenied(caller, operation, key),
-  'expired-credentials': () =>
-    new KmsError('ExpiredTokenException', 'The security token included in the request is expired'),
-  'incorrect-key': () =>
-    new KmsError(
-      'IncorrectKeyException',
-      'The key ID in the request does not identify a CMK that can perform this operation.',
-    ),
-  'invalid-ciphertext': () => new KmsError('InvalidCiphertextException'),
-  'invalid-key-usage': (key) =>
-    new KmsError(
-      'InvalidKeyUsageException',
-      `${key} key usage is SIGN_VERIFY which is not valid for this operation.`,
-    ),
-  'limit-exceeded': () => new KmsError('LimitExceededException', 'A quota was exceeded.'),
-  'key-unavailable': () =>
-    new KmsError('KeyUnavailableException', 'The key is not available.', 500),
-  'dependency-timeout': () =>
-    new KmsError('DependencyTimeoutException', 'The request timed out.', 500),
-  internal: () => new KmsError('KMSInternalException', 'An internal error occurred.', 500),
-  unavailable: () => new KmsError('ServiceUnavailableException', 'Service Unavailable', 503),
-}
-
 function meets(fault: KmsFault, call: KmsCall): boolean {
-  return SCOPE.every((name) => fault[name] === undefined || fault[name] === call[name])
+  if (!SCOPE.every((name) => fault[name] === undefined || fault[name] === call[name])) return false
+  return fault.keyArn === undefined || [call.keyArn, call.sourceKeyArn].includes(fault.keyArn)
 }
 
-function latency({ effect }: KmsFault): number | null {
-  return typeof effect === 'object' && 'latencyMs' in effect ? effect.latencyMs : null
+function isLatency(effect: KmsFaultEffect): effect is Latency {
+  return typeof effect === 'object' && 'latencyMs' in effect
 }
 
 function checkTimes({ times = Number.POSITIVE_INFINITY }: KmsFault): number {

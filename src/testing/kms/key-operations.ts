@@ -1,4 +1,4 @@
-import { authorize, requireNotPending } from './access'
+import { authorize, requireEnabled, requireNotPending } from './access'
 import { epochSeconds } from './epoch-seconds'
 import { findKey } from './find-key'
 import { createKey, KEY_SPECS, KEY_USAGES, type Key, replicateKey } from './key'
@@ -32,7 +32,7 @@ export const keyOperations: Operations = {
     const { input, account, caller } = request
     refusePolicy(input)
     const primary = administered(request)
-    requireNotPending(primary)
+    requireEnabled(primary)
     const { multiRegion, primaryRegion } = primary.family
     if (!multiRegion || primaryRegion !== primary.region) {
       throw unsupported(`${primary.arn} is not a multi-Region primary key.`)

@@ -24,3 +24,11 @@ export function invalidParameter(name: string, constraint: string): KmsError {
 export function unsupported(message: string): KmsError {
   return new KmsError('UnsupportedOperationException', message)
 }
+
+/** The key that decrypts is not the one that encrypted. */
+export function incorrectKey(): KmsError {
+  return new KmsError(
+    'IncorrectKeyException',
+    'The key ID in the request does not identify a CMK that can perform this operation.',
+  )
+}

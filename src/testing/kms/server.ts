@@ -1,7 +1,7 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import type { SignedRequest } from './authorization'
 import type { Reply } from './service'
-import type { SignedRequest } from './signature'
 
 /** Far above the largest request of the protocol. */
 const MAX_BODY_BYTES = 262_144
@@ -16,8 +16,10 @@ export interface Server {
 /** Serves on a free port of the loopback interface. */
 export async function listen(answer: (request: SignedRequest) => Promise<Reply>): Promise<Server> {
   const server = createServer((request, response) => {
-    serve(request, response, answer).catch(() => response.destroy())
+    serve(request, response, answer).catch((error: unknown) => fail(response, error))
   })
+  // A connection that the server ends while the client reuses it would look like a reset.
+  server.keepAliveTimeout = 0
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject)
     server.listen(0, '127.0.0.1', resolve)
@@ -54,6 +56,14 @@ async function serve(
     ...(reply.error !== null && { 'x-amzn-errortype': reply.error }),
   })
   response.end(body)
+}
+
+/** For what the protocol has no answer to, such as an `alter` that throws: the client shall say it. */
+function fail(response: ServerResponse, error: unknown): void {
+  if (response.destroyed) return
+  const message = error instanceof Error ? error.message : String(error)
+  response.writeHead(500, { 'content-type': 'application/x-amz-json-1.1' })
+  response.end(JSON.stringify({ __type: 'EmulatorFailure', message }))
 }
 
 async function readBody(request: IncomingMessage): Promise<Buffer> {

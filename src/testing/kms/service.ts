@@ -1,14 +1,16 @@
 import { randomUuid } from '../random'
 import type { Account, Caller } from './account'
+import type { SignedRequest } from './authorization'
 import type { KmsCall } from './call-log'
 import { claimedKeyId } from './ciphertext'
 import { countsAgainstQuota, dispatch, operationOf, parseBody } from './dispatch'
-import { type Faults, faultError, type KmsFaultEffect } from './fault'
+import type { Faults, ImmediateEffect } from './fault'
+import { faultError } from './fault-error'
 import { findKey } from './find-key'
 import { KmsError } from './kms-error'
-import type { Parameters } from './parameters'
+import type { EncryptionContext, Parameters } from './parameters'
 import type { KmsRequest } from './request'
-import { type SignedRequest, verifySignature } from './signature'
+import { verifySignature } from './signature'
 
 /** What a request is answered with; `hang` and `reset` are no answer at all. */
 export type Reply =
@@ -33,8 +35,6 @@ export interface ServiceState {
   readonly record: (call: KmsCall) => void
 }
 
-type Effect = Exclude<KmsFaultEffect, { latencyMs: number }>
-
 /** The KMS protocol without HTTP: checks, logs and answers one request. */
 export async function answer(state: ServiceState, signed: SignedRequest): Promise<Reply> {
   let call: KmsCall = {
@@ -43,6 +43,7 @@ export async function answer(state: ServiceState, signed: SignedRequest): Promis
     caller: '',
     keyId: null,
     keyArn: null,
+    sourceKeyArn: null,
     encryptionContext: null,
     outcome: 'ok',
     requestId: randomUuid(),
@@ -74,7 +75,7 @@ function perform(
   state: ServiceState,
   call: KmsCall,
   request: KmsRequest,
-  effect: Effect | null,
+  effect: ImmediateEffect | null,
 ): Reply {
   if (effect === 'hang' || effect === 'reset') return effect
   if (typeof effect === 'string') throw faultError(effect, call)
@@ -89,30 +90,36 @@ function perform(
 function describeCall(call: KmsCall, request: KmsRequest): KmsCall {
   const { input, region, caller } = request
   const keyId = ['KeyId', 'DestinationKeyId', 'TargetKeyId'].map((name) => input[name]).find(isText)
+  const source = isText(input.SourceKeyId) ? input.SourceKeyId : null
+  const reEncrypts = call.operation === 'ReEncrypt'
   const contexts = [input.EncryptionContext, input.DestinationEncryptionContext]
-  const context = contexts.find((value) => typeof value === 'object' && value !== null)
   return {
     ...call,
     region: region.name,
     caller: caller.arn,
     keyId: keyId ?? null,
-    keyArn: keyArnOf(request, keyId),
-    encryptionContext: (context as KmsCall['encryptionContext'] | undefined) ?? null,
+    keyArn: keyArnOf(request, keyId ?? blobKeyId(input)),
+    sourceKeyArn: reEncrypts ? keyArnOf(request, source ?? blobKeyId(input)) : null,
+    encryptionContext: contexts.find(isContext) ?? null,
   }
 }
 
-function keyArnOf(request: KmsRequest, named: string | undefined): string | null {
-  const keyId = named ?? blobKeyId(request.input)
+function keyArnOf(request: KmsRequest, keyId: string | null): string | null {
   if (keyId === null) return null
   try {
     return findKey(request, keyId, 'aliases').arn
-  } catch {
-    return null
+  } catch (error) {
+    if (error instanceof KmsError) return null
+    throw error
   }
 }
 
 function blobKeyId({ CiphertextBlob }: Parameters): string | null {
   return isText(CiphertextBlob) ? claimedKeyId(Buffer.from(CiphertextBlob, 'base64')) : null
+}
+
+function isContext(value: unknown): value is EncryptionContext {
+  return typeof value === 'object' && value !== null && Object.values(value).every(isText)
 }
 
 function isText(value: unknown): value is string {

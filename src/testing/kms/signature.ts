@@ -1,26 +1,15 @@
 import { equalConstantTime, hmacSha256, sha256 } from '../../crypto/hash'
 import type { Caller } from './account'
+import {
+  type Authorization,
+  headerText,
+  incomplete,
+  readAuthorization,
+  SIGNING_ALGORITHM,
+  type SignedRequest,
+} from './authorization'
 import { KmsError } from './kms-error'
 
-/** An HTTP request, as far as its signature covers it. */
-export interface SignedRequest {
-  readonly method: string
-  /** Path and query string as sent. */
-  readonly target: string
-  /** By lower-case name. */
-  readonly headers: Readonly<Record<string, string | string[] | undefined>>
-  readonly body: Buffer
-}
-
-interface Authorization {
-  readonly accessKeyId: string
-  /** `DATE/REGION/kms/aws4_request`. */
-  readonly scope: readonly [date: string, region: string, service: string, end: string]
-  readonly signedHeaders: readonly string[]
-  readonly signature: string
-}
-
-const ALGORITHM = 'AWS4-HMAC-SHA256'
 const MAX_SKEW_MS = 300_000
 const AMZ_DATE = /^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z$/
 /** What decides over the meaning of a request must be signed. */
@@ -42,6 +31,7 @@ export function verifySignature(
   now: number,
 ): { caller: Caller; region: string } {
   const authorization = readAuthorization(request)
+  checkSignedHeaders(request, authorization)
   const date = headerText(request, 'x-amz-date')
   checkDate(date, authorization.scope[0], now)
   checkScope(authorization)
@@ -59,42 +49,10 @@ export function verifySignature(
   )
 }
 
-function readAuthorization(request: SignedRequest): Authorization {
-  const header = headerText(request, 'authorization')
-  if (header === '') {
-    throw new KmsError('MissingAuthenticationTokenException', 'Missing Authentication Token')
-  }
-  const [algorithm, ...rest] = header.split(' ')
-  if (algorithm !== ALGORITHM) throw incomplete(`Unsupported AWS 'algorithm': '${algorithm}'`)
-  const fields = new Map(
-    rest
-      .join('')
-      .split(',')
-      .map((field) => [field.slice(0, field.indexOf('=')), field.slice(field.indexOf('=') + 1)]),
-  )
-  const [accessKeyId, ...scope] = field(fields, 'Credential').split('/')
-  if (scope.length !== 4)
-    throw incomplete('Credential must have exactly 5 slash-delimited elements')
-  const signedHeaders = field(fields, 'SignedHeaders').split(';')
-  checkSignedHeaders(request, signedHeaders)
-  return {
-    accessKeyId: accessKeyId as string,
-    scope: scope as [string, string, string, string],
-    signedHeaders,
-    signature: field(fields, 'Signature'),
-  }
-}
-
-function field(fields: ReadonlyMap<string | undefined, string | undefined>, name: string): string {
-  const value = fields.get(name)
-  if (value !== undefined && value !== '') return value
-  throw incomplete(`Authorization header requires '${name}' parameter.`)
-}
-
-function checkSignedHeaders({ headers }: SignedRequest, signed: readonly string[]): void {
+function checkSignedHeaders({ headers }: SignedRequest, { signedHeaders }: Authorization): void {
   for (const name of MUST_BE_SIGNED) {
     if (headers[name] === undefined && name !== 'host') continue
-    if (!signed.includes(name)) {
+    if (!signedHeaders.includes(name)) {
       throw invalid(`'${name}' must be a 'SignedHeader' in the AWS Authorization.`)
     }
   }
@@ -107,21 +65,19 @@ function checkDate(date: string, scopeDate: string, now: number): void {
       "Authorization header requires existence of either a 'X-Amz-Date' or a 'Date' header.",
     )
   }
-  if (!date.startsWith(scopeDate))
-    throw invalid(
-      'Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date from HTTP',
-    )
+  if (!date.startsWith(scopeDate)) {
+    throw invalid('Date in Credential scope does not match the date of X-Amz-Date.')
+  }
   const sent = Date.UTC(year, (month as number) - 1, day, hour, minute, second)
-  if (sent < now - MAX_SKEW_MS) throw invalid(`Signature expired: ${date} is more than 5 min. old`)
-  if (sent > now + MAX_SKEW_MS)
-    throw invalid(`Signature not yet current: ${date} is more than 5 min. ahead`)
+  if (sent < now - MAX_SKEW_MS) throw invalid(`Signature expired: ${date} is over 5 min. old`)
+  if (sent > now + MAX_SKEW_MS) throw invalid(`Signature not yet current: ${date}`)
 }
 
 function checkScope({ scope }: Authorization): void {
   const [, , service, end] = scope
   if (service !== 'kms') throw invalid("Credential should be scoped to correct service: 'kms'.")
-  if (end !== 'aws4_request')
-    throw invalid("Credential should be scoped with a valid terminator: 'aws4_request'.")
+  if (end === 'aws4_request') return
+  throw invalid("Credential should be scoped with a valid terminator: 'aws4_request'.")
 }
 
 function sign(
@@ -131,7 +87,9 @@ function sign(
   secret: string,
 ): Buffer {
   const canonical = Buffer.from(canonicalRequest(request, signedHeaders), 'latin1')
-  const toSign = [ALGORITHM, date, scope.join('/'), sha256(canonical).toString('hex')].join('\n')
+  const toSign = [SIGNING_ALGORITHM, date, scope.join('/'), sha256(canonical).toString('hex')].join(
+    '\n',
+  )
   const key = scope.reduce<Buffer>(
     (derived, part) => hmacSha256(derived, Buffer.from(part)),
     Buffer.from(`AWS4${secret}`),
@@ -155,15 +113,6 @@ function canonicalRequest(request: SignedRequest, signedHeaders: readonly string
   ].join('\n')
 }
 
-function headerText({ headers }: SignedRequest, name: string): string {
-  const value = headers[name] ?? ''
-  return typeof value === 'string' ? value : value.join(',')
-}
-
 function invalid(message: string): KmsError {
   return new KmsError('InvalidSignatureException', message)
-}
-
-function incomplete(message: string): KmsError {
-  return new KmsError('IncompleteSignatureException', message)
 }

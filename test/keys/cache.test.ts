@@ -6,7 +6,14 @@ import { ignoreEvent } from '../../src/keys/events'
 import { createKeyring, keyAccess } from '../../src/keys/keyring'
 import type { UnlockedKey } from '../../src/keys/unlock'
 import { someKey } from '../key-store/records'
-import { eventLog, rejection, scriptedProvider, scriptedStore, someSession } from './fixtures'
+import {
+  afterTime,
+  eventLog,
+  rejection,
+  scriptedProvider,
+  scriptedStore,
+  someSession,
+} from './fixtures'
 
 const SOFT = 300_000
 const HARD = 3_600_000
@@ -32,6 +39,10 @@ async function settle(): Promise<void> {
 }
 
 describe('3,000 concurrent cold lookups', () => {
+  afterEach(() => {
+    vi.useRealTimers()
+  })
+
   it.each<[string, (access: ReturnType<typeof keyAccess>, id: string) => Promise<unknown>]>([
     ['for sealing', (access) => access.sealingKey()],
     ['for opening', (access, id) => access.openingKeys([id])],
@@ -63,12 +74,15 @@ describe('3,000 concurrent cold lookups', () => {
   })
 
   it('share a failure and recover from it', async () => {
+    vi.useFakeTimers()
     const { provider, access } = await cold()
-    provider.failure = unavailable()
-    const results = await Promise.allSettled(Array.from({ length: 100 }, () => access.sealingKey()))
-    expect(results.every(({ status }) => status === 'rejected')).toBe(true)
+    provider.failure = new MortiseError('ERR_KEY_PROVIDER', 'disabled', { failure: 'state' })
+    const failing = Array.from({ length: 100 }, () => access.sealingKey())
+    const errors = await Promise.all(failing.map((one) => one.catch((error: unknown) => error)))
+    expect(new Set(errors).size).toBe(1)
     expect(provider.calls.unwrap).toBe(1)
     provider.failure = undefined
+    vi.advanceTimersByTime(1_000)
     await access.sealingKey()
   })
 })
@@ -114,20 +128,26 @@ describe('the TTLs of an unlocked key', () => {
   })
 
   it('let it outlive an unavailable provider until the hard one, then fail closed', async () => {
-    const { provider, access, id } = await cold()
+    const { provider, access, id, events } = await cold()
     await access.sealingKey()
     provider.failure = unavailable()
     for (let passed = 0; passed < HARD - 60_000; passed += 60_000) {
-      vi.advanceTimersByTime(60_000)
+      await vi.advanceTimersByTimeAsync(60_000)
       await access.sealingKey()
-      await settle()
     }
     expect(provider.calls.unwrap).toBeGreaterThan(10)
-    vi.advanceTimersByTime(60_001)
+    await vi.advanceTimersByTimeAsync(60_001)
     expect(access.loadedOpeningKey(id)).toBeUndefined()
-    await rejection(access.sealingKey(), 'ERR_KEY_PROVIDER')
-    await rejection(access.openingKeys([id]), 'ERR_KEY_PROVIDER')
+    await afterTime(10_000, rejection(access.sealingKey(), 'ERR_KEY_PROVIDER'))
+    await afterTime(10_000, rejection(access.openingKeys([id]), 'ERR_KEY_PROVIDER'))
+    const stale = events.filter(({ type }) => type === 'key-stale-used')
+    expect(stale.length).toBeGreaterThan(10)
+    expect(stale[0]).toMatchObject({ keyId: id, ageMs: expect.any(Number) })
+    expect(events).toContainEqual(
+      expect.objectContaining({ type: 'key-evicted', keyId: id, reason: 'expired' }),
+    )
     provider.failure = undefined
+    await vi.advanceTimersByTimeAsync(5_000)
     expect((await access.openingKeys([id])).size).toBe(1)
   })
 
@@ -138,26 +158,38 @@ describe('the TTLs of an unlocked key', () => {
     provider.failure = unavailable()
     for (let i = 0; i < 100; i++) {
       await access.sealingKey()
-      await settle()
-      vi.advanceTimersByTime(100)
+      await vi.advanceTimersByTimeAsync(100)
     }
-    expect(provider.calls.unwrap).toBeLessThanOrEqual(1 + 11)
+    // Five until the breaker opens, and one each time it lets one through.
+    expect(provider.calls.unwrap).toBeGreaterThanOrEqual(1 + 5)
+    expect(provider.calls.unwrap).toBeLessThanOrEqual(1 + 7)
   })
 
   it.each([
-    ['refused', () => new MortiseError('ERR_KEY_PROVIDER', 'key is disabled')],
-    ['tampered with', () => new MortiseError('ERR_KEY_INTEGRITY', 'wrong wrap')],
-  ])('take it away at once where a background call is %s', async (_what, failure) => {
-    const { provider, access, id, events } = await cold()
-    await access.sealingKey()
-    vi.advanceTimersByTime(SOFT * 1.1)
-    provider.failure = failure()
-    await access.sealingKey()
-    await settle()
-    expect(access.loadedOpeningKey(id)).toBeUndefined()
-    await rejection(access.sealingKey(), failure().code)
-    expect(events.some(({ type }) => /integrity|unavailable/.test(type))).toBe(true)
-  })
+    ['error', {}, 'ERR_KEY_PROVIDER'],
+    ['state', { failure: 'state' }, 'ERR_KEY_PROVIDER'],
+    ['access', { failure: 'access' }, 'ERR_KEY_PROVIDER'],
+    ['integrity', { failure: 'integrity' }, 'ERR_KEY_INTEGRITY'],
+  ] as const)(
+    'take it away at once where a background call fails with %s',
+    async (reason, details, code) => {
+      const failure = () => new MortiseError(code, 'no', details)
+      const { provider, access, id, events } = await cold()
+      await access.sealingKey()
+      vi.advanceTimersByTime(SOFT * 1.1)
+      provider.failure = failure()
+      await access.sealingKey()
+      await settle()
+      expect(access.loadedOpeningKey(id)).toBeUndefined()
+      await rejection(access.sealingKey(), code)
+      expect(events.some(({ type }) => /integrity|unavailable/.test(type))).toBe(true)
+      expect(events).toContainEqual(
+        expect.objectContaining({ type: 'key-evicted', keyId: id, reason }),
+      )
+      for (let i = 0; i < 20; i++) await rejection(access.sealingKey(), code)
+      expect(provider.calls.unwrap).toBe(2)
+    },
+  )
 
   it('can be chosen', async () => {
     const provider = scriptedProvider()
@@ -168,9 +200,8 @@ describe('the TTLs of an unlocked key', () => {
     provider.failure = unavailable()
     vi.advanceTimersByTime(1_999)
     await access.sealingKey()
-    await settle()
-    vi.advanceTimersByTime(1)
-    await rejection(access.sealingKey(), 'ERR_KEY_PROVIDER')
+    await vi.advanceTimersByTimeAsync(1)
+    await afterTime(10_000, rejection(access.sealingKey(), 'ERR_KEY_PROVIDER'))
   })
 
   it('apply to token keys as well', async () => {
@@ -183,8 +214,9 @@ describe('the TTLs of an unlocked key', () => {
     expect(provider.calls.unwrap).toBe(1)
     vi.advanceTimersByTime(HARD)
     provider.failure = unavailable()
-    await rejection(access.tokenKey(name), 'ERR_KEY_PROVIDER')
+    await afterTime(10_000, rejection(access.tokenKey(name), 'ERR_KEY_PROVIDER'))
     provider.failure = undefined
+    await vi.advanceTimersByTimeAsync(5_000)
     expect((await access.tokenKey(name)).key.equals(key.key)).toBe(true)
   })
 
@@ -197,6 +229,10 @@ describe('the TTLs of an unlocked key', () => {
 })
 
 describe('KeyCache', () => {
+  afterEach(() => {
+    vi.useRealTimers()
+  })
+
   const unlocked = { purpose: 'index', providerUri: 'in-app:x' } as UnlockedKey
   const times = { softTtlMs: SOFT, hardTtlMs: HARD }
 
@@ -231,6 +267,61 @@ describe('KeyCache', () => {
       expect(cache.peek({ ...record })).toBe(unlocked)
       expect(cache.peek({ ...record, ...change })).toBeUndefined()
     }
+  })
+
+  it('opens at most 20 keys anew at a time; the others serve on meanwhile', async () => {
+    vi.useFakeTimers()
+    let calls = 0
+    let running = 0
+    let most = 0
+    const open = async () => {
+      calls++
+      running++
+      most = Math.max(most, running)
+      await new Promise((resolve) => setTimeout(resolve, 100))
+      running--
+      return unlocked
+    }
+    const cache = new KeyCache(open, times, ignoreEvent)
+    const records = Array.from({ length: 50 }, () => someKey())
+    for (const record of records) cache.put(record, unlocked)
+    vi.advanceTimersByTime(SOFT * 1.1)
+    for (let round = 0; round < 3; round++) {
+      for (const record of records) expect(cache.peek(record)).toBe(unlocked)
+      expect(running).toBe(Math.min(20, 50 - round * 20))
+      await vi.advanceTimersByTimeAsync(100)
+    }
+    expect([calls, most]).toEqual([50, 20])
+  })
+
+  it('lets go of keys that nobody asks for any more when another one comes', async () => {
+    vi.useFakeTimers()
+    const { events, onEvent } = eventLog()
+    const cache = new KeyCache(async () => unlocked, times, onEvent)
+    const [old, other] = [someKey(), someKey()]
+    await cache.get(old)
+    expect(cache.holds(old)).toBe(true)
+    vi.advanceTimersByTime(HARD)
+    expect(cache.holds(old)).toBe(false)
+    expect(events).toEqual([])
+    await cache.get(other)
+    expect(events).toMatchObject([{ type: 'key-evicted', keyId: old.id, reason: 'expired' }])
+  })
+
+  it('reports each use and what leaves it', async () => {
+    const { all, onEvent } = eventLog()
+    const cache = new KeyCache(async () => unlocked, times, onEvent)
+    const record = someKey()
+    await cache.get(record)
+    cache.peek(record)
+    await cache.get(record)
+    cache.retain(() => false)
+    const about = { domain: record.domain, purpose: record.purpose, keyId: record.id, version: 1 }
+    expect(all).toEqual([
+      { type: 'key-cache-hit', ...about },
+      { type: 'key-cache-hit', ...about },
+      { type: 'key-evicted', ...about, reason: 'store' },
+    ])
   })
 
   it('keeps nothing after discard, not even what is being unlocked', async () => {

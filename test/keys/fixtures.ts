@@ -1,4 +1,4 @@
-import { expect } from 'vitest'
+import { expect, vi } from 'vitest'
 import { memoryKeyStore } from '../../src/key-store/memory'
 import type { KeyRecord, KeyStore, Session } from '../../src/key-store/store'
 import type { KeyEvent } from '../../src/keys/events'
@@ -79,10 +79,26 @@ export function someSession(inTransaction: boolean): Session {
   return { inTransaction, query: () => Promise.reject(new Error('not a database')) }
 }
 
-/** Collects events. */
-export function eventLog(): { events: KeyEvent[]; onEvent: (event: KeyEvent) => void } {
+/** Collects events: all of them, and without those that every use has. */
+export function eventLog(): {
+  all: KeyEvent[]
+  events: KeyEvent[]
+  onEvent: (event: KeyEvent) => void
+} {
+  const all: KeyEvent[] = []
   const events: KeyEvent[] = []
-  return { events, onEvent: (event) => events.push(event) }
+  const onEvent = (event: KeyEvent): void => {
+    all.push(event)
+    if (event.type !== 'provider-call' && event.type !== 'key-cache-hit') events.push(event)
+  }
+  return { all, events, onEvent }
+}
+
+/** Awaits what takes time, with fake timers. */
+export async function afterTime<T>(ms: number, promise: Promise<T>): Promise<T> {
+  promise.catch(() => {})
+  await vi.advanceTimersByTimeAsync(ms)
+  return promise
 }
 
 /** Asserts the code of a rejection and gives the error. */

@@ -45,6 +45,9 @@ describe('createKeyring', () => {
     ['a hard TTL over a day', { providers: [provider()], cache: { hardTtlMs: 86_400_001 } }],
     ['a soft TTL over the hard one', { providers: [provider()], cache: { hardTtlMs: 1000 } }],
     ['a TTL as text', { providers: [provider()], cache: { softTtlMs: '5' } }],
+    ['a time limit of 0', { providers: [provider()], calls: { timeoutMs: 0 } }],
+    ['a time limit over the deadline', { providers: [provider()], calls: { deadlineMs: 1000 } }],
+    ['a deadline over two minutes', { providers: [provider()], calls: { deadlineMs: 120_001 } }],
   ])('refuses %s', (_what, options) => {
     expect(() => createKeyring(options as KeyringOptions)).toThrow(
       expect.objectContaining({ name: 'MortiseError', code: 'ERR_CONFIG' }),
@@ -134,7 +137,7 @@ describe('a keyring', () => {
       domain: 'default',
       providers: ['in-app:primary'],
     })
-    expect(Object.keys(keyring)).toEqual(['domain', 'ready', 'keys', 'close'])
+    expect(Object.keys(keyring)).toEqual(['domain', 'ready', 'keys', 'health', 'close'])
     expect(() => structuredClone(keyring)).toThrow()
   })
 

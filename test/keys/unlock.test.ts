@@ -1,12 +1,12 @@
 import { randomBytes } from 'node:crypto'
-import { describe, expect, it } from 'vitest'
-import { MortiseError } from '../../src/errors'
+import { describe, expect, it, vi } from 'vitest'
+import { MortiseError, type ProviderFailure } from '../../src/errors'
 import { memoryKeyStore } from '../../src/key-store/memory'
 import type { KeyRecord, KeyState } from '../../src/key-store/store'
 import { createKeyring, keyAccess } from '../../src/keys/keyring'
 import { generateRootKey } from '../../src/providers/in-app'
 import type { KeyProvider } from '../../src/providers/provider'
-import { eventLog, rejection, scriptedProvider, scriptedStore } from './fixtures'
+import { afterTime, eventLog, rejection, scriptedProvider, scriptedStore } from './fixtures'
 
 /** A store with one data key and one index key, and a second keyring over it. */
 async function prepared(domain = 'default') {
@@ -21,12 +21,18 @@ async function prepared(domain = 'default') {
   const reopen = (providers: KeyProvider[] = [provider]) => {
     const log = eventLog()
     const keyring = createKeyring({ providers, store, domain, onEvent: log.onEvent })
-    return { access: keyAccess(keyring), keyring, events: log.events }
+    return { access: keyAccess(keyring), keyring, ...log }
   }
   return { provider, store, data, index, reopen }
 }
 
 const unavailable = () => new MortiseError('ERR_KEY_PROVIDER', 'timeout', { retryable: true })
+
+const failing = (failure: ProviderFailure) =>
+  new MortiseError('ERR_KEY_PROVIDER', `scripted ${failure}`, {
+    failure,
+    retryable: failure === 'session',
+  })
 
 describe('unlocking', () => {
   it('gives the same data key in every process, reduced to the key that wraps DEKs', async () => {
@@ -143,8 +149,8 @@ describe('a stored wrap', () => {
     const second = scriptedProvider('second')
     const [wrap] = data.wraps
     const bad = { ...wrap!, providerUri: second.uri }
-    store.edit = (key) => ({ ...key, wraps: [bad, ...key.wraps] })
-    await rejection(reopen([provider, second]).access.sealingKey(), 'ERR_KEY_INTEGRITY')
+    store.edit = (key) => ({ ...key, wraps: [...key.wraps, bad] })
+    await rejection(reopen([second, provider]).access.sealingKey(), 'ERR_KEY_INTEGRITY')
     expect(provider.calls.unwrap).toBe(0)
   })
 
@@ -187,56 +193,101 @@ describe('providers', () => {
     return { ...base, second }
   }
 
-  it('that are unavailable lead to the next wrap', async () => {
+  it.each<[string, unknown, string | null, retryable: boolean]>([
+    ['cannot be reached', unavailable(), 'transient', true],
+    ['lost their session', failing('session'), 'session', true],
+    ['hold a disabled key', failing('state'), 'state', false],
+    ['deny access', failing('access'), 'access', false],
+    ['refuse for no known reason', new MortiseError('ERR_KEY_PROVIDER', 'no'), null, false],
+    ['have a bug', new TypeError('a bug'), null, false],
+  ])('that %s lead to the next wrap', async (_what, failure, reported, retryable) => {
     const { provider, second, data, reopen } = await twoWraps()
-    provider.failure = unavailable()
+    provider.failure = failure
+    // Three attempts in 250 ms: too few for the breaker.
+    vi.spyOn(Math, 'random').mockReturnValue(0.99)
     const { access, events } = reopen([provider, second])
     expect((await access.sealingKey()).id).toBe(data.id)
-    expect([provider.calls.unwrap, second.calls.unwrap]).toEqual([1, 1])
-    expect(events).toMatchObject([
-      { type: 'provider-unavailable', providerUri: 'in-app:primary', retryable: true },
+    vi.restoreAllMocks()
+    expect(second.calls.unwrap).toBe(1)
+    expect(provider.calls.unwrap > 1).toBe(retryable)
+    const unlocked = { type: 'key-unlocked', keyId: data.id, providerUri: 'in-app:second' }
+    const one = { keyId: data.id, providerUri: 'in-app:primary' }
+    expect(events).toMatchObject(
+      retryable
+        ? [{ type: 'key-hedged', keyId: data.id, providerUri: 'in-app:second' }, unlocked]
+        : [{ type: 'provider-unavailable', ...one, failure: reported, retryable: false }, unlocked],
+    )
+  })
+
+  it('that do not answer are helped by the next wrap after 250 ms, and told so', async () => {
+    const { provider, second, reopen } = await twoWraps()
+    let signal: AbortSignal | undefined
+    const hanging: KeyProvider = {
+      ...provider,
+      unwrapKey: (_wrapped, _context, options) => {
+        signal = options?.signal
+        return new Promise(() => {})
+      },
+    }
+    const begunAt = performance.now()
+    const { access, all } = reopen([hanging, second])
+    await access.sealingKey()
+    expect(performance.now() - begunAt).toBeGreaterThan(240)
+    expect(signal?.aborted).toBe(true)
+    expect(all).toMatchObject([
+      { type: 'key-hedged', providerUri: 'in-app:second' },
+      { type: 'provider-call', providerUri: 'in-app:second', outcome: 'ok', attempt: 1 },
+      { type: 'provider-call', providerUri: 'in-app:primary', outcome: 'abandoned' },
       { type: 'key-unlocked', providerUri: 'in-app:second' },
     ])
   })
 
-  it('are asked in the order of the wraps, whatever the order of configuration', async () => {
+  it('are asked in the order of configuration, whatever the order of the wraps', async () => {
     const { provider, second, reopen } = await twoWraps()
     await reopen([second, provider]).access.sealingKey()
-    expect([provider.calls.unwrap, second.calls.unwrap]).toEqual([1, 0])
+    expect([provider.calls.unwrap, second.calls.unwrap]).toEqual([0, 1])
   })
 
-  it('that are all unavailable give a retryable error', async () => {
-    const { provider, second, reopen } = await twoWraps()
-    provider.failure = unavailable()
-    second.failure = unavailable()
+  it('that all fail give one error: the most telling class, every message, retryable if one is', async () => {
+    const { provider, second, data, reopen } = await twoWraps()
+    provider.failure = failing('session')
+    second.failure = failing('state')
     const { access } = reopen([provider, second])
-    expect(await rejection(access.sealingKey(), 'ERR_KEY_PROVIDER')).toMatchObject({
-      retryable: true,
-    })
-    second.failure = undefined
-    await access.sealingKey()
-  })
-
-  it('that refuse are final', async () => {
-    const { provider, second, reopen } = await twoWraps()
-    provider.failure = new MortiseError('ERR_KEY_PROVIDER', 'access denied')
-    const { access, events } = reopen([provider, second])
-    const error = await rejection(access.sealingKey(), 'ERR_KEY_PROVIDER')
-    expect(error).toMatchObject({ retryable: false, message: 'access denied' })
-    expect(second.calls.unwrap).toBe(0)
-    expect(events).toMatchObject([{ type: 'provider-unavailable', retryable: false }])
+    vi.useFakeTimers()
+    const error = await afterTime(10_000, rejection(access.sealingKey(), 'ERR_KEY_PROVIDER'))
+    vi.useRealTimers()
+    expect(error).toMatchObject({ retryable: true, failure: 'state', cause: second.failure })
+    expect(error.message).toContain(data.id)
+    expect(error.message).toMatch(/scripted session.*scripted state/)
   })
 
   it('that throw something else are final, with the cause', async () => {
-    const { provider, second, data, reopen } = await twoWraps()
+    const { provider, data, reopen } = await twoWraps()
     provider.failure = new TypeError('a bug')
-    const error = await rejection(
-      reopen([provider, second]).access.sealingKey(),
-      'ERR_KEY_PROVIDER',
-    )
+    const { access } = reopen([provider])
+    const error = await rejection(access.sealingKey(), 'ERR_KEY_PROVIDER')
     expect(error).toMatchObject({ retryable: false, cause: provider.failure })
     expect(error.message).toContain(data.id)
-    expect(second.calls.unwrap).toBe(0)
+    expect(error.message).not.toContain('a bug')
+    expect(provider.calls.unwrap).toBe(1)
+  })
+
+  it('that answer too late are heard where they found tampering', async () => {
+    const { provider, second, reopen } = await twoWraps()
+    let fail = (_error: unknown) => {}
+    const slow: KeyProvider = {
+      ...provider,
+      unwrapKey: () =>
+        new Promise((_resolve, reject) => {
+          fail = reject
+        }),
+    }
+    const { access, events } = reopen([slow, second])
+    await access.sealingKey()
+    expect(events.map(({ type }) => type)).toEqual(['key-hedged', 'key-unlocked'])
+    fail(new MortiseError('ERR_KEY_INTEGRITY', 'wrong wrap', { failure: 'integrity' }))
+    await new Promise((resolve) => setImmediate(resolve))
+    expect(events.at(-1)).toMatchObject({ type: 'key-integrity', providerUri: 'in-app:primary' })
   })
 
   it('that are not configured are never used, and named', async () => {

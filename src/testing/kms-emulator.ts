@@ -1,4 +1,4 @@
-import { type Account, type Caller, createAccount } from './kms/account'
+import { type Account, addKey, type Caller, createAccount } from './kms/account'
 import { addAlias } from './kms/alias-operations'
 import type { KmsCall } from './kms/call-log'
 import { createFaults, type KmsFault } from './kms/fault'
@@ -127,10 +127,7 @@ export async function startKmsEmulator(options: KmsEmulatorOptions = {}): Promis
     clientConfig: { endpoint: server.url, region, credentials: credentialsOf(owner) },
     createKey: (key: KmsKeyOptions = {}) =>
       makeKey(account, owner, { ...key, region: key.region ?? region }),
-    credentials: (name: string) => ({
-      ...credentialsOf(callers.named(name)),
-      arn: callers.named(name).arn,
-    }),
+    credentials: (name: string) => ({ ...callers.named(name) }),
     calls,
     clearCalls: () => void calls.splice(0),
     inject: faults.inject,
@@ -145,13 +142,15 @@ function makeKey(
   options: KmsKeyOptions & { readonly region: string },
 ): KmsKey {
   const { alias, region, keySpec, keyUsage, ...rest } = options
-  const key = createKey(account, {
+  const key = createKey({
+    account: account.id,
     ...rest,
     region,
     owner: owner.arn,
     spec: keySpec,
     usage: keyUsage,
   })
+  addKey(account, key)
   if (alias !== undefined) addAlias({ account, region: account.region(region) }, alias, key)
   return { keyId: key.keyId, arn: key.arn, region }
 }

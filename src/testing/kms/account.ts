@@ -48,9 +48,18 @@ export function createAccount(id: string): Account {
   }
 }
 
-/** The ARN of a key or an alias. */
-export function kmsArn(account: Account, region: string, resource: string): string {
-  return `arn:aws:kms:${region}:${account.id}:${resource}`
+/**
+ * Adds a key to its Region.
+ *
+ * @throws AlreadyExistsException where the Region has a related multi-Region key
+ */
+export function addKey(account: Account, key: Key): Key {
+  const { keys } = account.region(key.region)
+  if (keys.has(key.keyId)) {
+    throw new KmsError('AlreadyExistsException', `${key.arn} already exists`)
+  }
+  keys.set(key.keyId, key)
+  return key
 }
 
 function checkRegion(name: string): string {

@@ -1,5 +1,6 @@
 import { authorize, requireNotPending } from './access'
-import { type Alias, kmsArn } from './account'
+import type { Alias } from './account'
+import { kmsArn } from './arn'
 import { epochSeconds } from './epoch-seconds'
 import { findKey } from './find-key'
 import type { Key } from './key'
@@ -54,7 +55,7 @@ export function addAlias(
   if (!NAME.test(name) || name.startsWith('alias/aws/')) {
     throw new KmsError('InvalidAliasNameException', `${name} is not a valid alias name`)
   }
-  const arn = kmsArn(account, region.name, name)
+  const arn = kmsArn(account.id, region.name, name)
   if (region.aliases.has(name)) {
     throw new KmsError('AlreadyExistsException', `An alias with the name ${arn} already exists`)
   }
@@ -74,7 +75,7 @@ function existing(request: KmsRequest): Alias {
   const name = text(input, 'AliasName', 256)
   const alias = region.aliases.get(name)
   if (alias === undefined) {
-    const arn = kmsArn(account, region.name, name)
+    const arn = kmsArn(account.id, region.name, name)
     throw new KmsError('NotFoundException', `Alias ${arn} is not found.`)
   }
   const key = region.keys.get(alias.target)

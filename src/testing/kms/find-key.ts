@@ -1,4 +1,4 @@
-import { kmsArn } from './account'
+import { kmsArn } from './arn'
 import type { Key } from './key'
 import { KmsError } from './kms-error'
 import type { KmsRequest } from './request'
@@ -21,7 +21,7 @@ export function findKey(
   if (aliases === 'no aliases') throw notFound(`Invalid keyId ${keyId}`)
   const alias = request.region.aliases.get(resource)
   if (alias !== undefined) return findById(request, alias.target)
-  throw notFound(`Alias ${kmsArn(request.account, request.region.name, resource)} is not found.`)
+  throw notFound(`Alias ${kmsArn(request.account.id, request.region.name, resource)} is not found.`)
 }
 
 /** `alias/NAME`, `key/ID` or a bare key id, of the request's own Region and account. */
@@ -37,7 +37,7 @@ function localResource({ account, region }: KmsRequest, keyId: string): string {
 function findById({ account, region }: KmsRequest, keyId: string): Key {
   const key = region.keys.get(keyId)
   if (key !== undefined) return key
-  throw notFound(`Key '${kmsArn(account, region.name, `key/${keyId}`)}' does not exist`)
+  throw notFound(`Key '${kmsArn(account.id, region.name, `key/${keyId}`)}' does not exist`)
 }
 
 function notFound(message: string): KmsError {

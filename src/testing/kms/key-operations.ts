@@ -1,7 +1,8 @@
 import { authorize, requireEnabled, requireNotPending } from './access'
+import { addKey } from './account'
 import { epochSeconds } from './epoch-seconds'
 import { findKey } from './find-key'
-import { createKey, KEY_SPECS, KEY_USAGES, type Key, replicateKey } from './key'
+import { createKey, KEY_SPECS, KEY_USAGES, type Key, replicaOf } from './key'
 import { keyMetadata } from './key-metadata'
 import { KmsError, unsupported } from './kms-error'
 import { page } from './page'
@@ -17,7 +18,8 @@ export const keyOperations: Operations = {
   CreateKey({ input, account, region, caller }) {
     refuseOtherOrigins(input)
     refusePolicy(input)
-    const key = createKey(account, {
+    const key = createKey({
+      account: account.id,
       region: region.name,
       owner: caller.arn,
       description: optionalText(input, 'Description', 8192) ?? '',
@@ -25,6 +27,7 @@ export const keyOperations: Operations = {
       spec: choice(input, 'KeySpec', KEY_SPECS) ?? 'SYMMETRIC_DEFAULT',
       usage: choice(input, 'KeyUsage', KEY_USAGES) ?? 'ENCRYPT_DECRYPT',
     })
+    addKey(account, key)
     return { KeyMetadata: keyMetadata(account, key) }
   },
 
@@ -37,11 +40,13 @@ export const keyOperations: Operations = {
     if (!multiRegion || primaryRegion !== primary.region) {
       throw unsupported(`${primary.arn} is not a multi-Region primary key.`)
     }
-    const replica = replicateKey(account, primary, {
+    const replica = replicaOf(primary, {
+      account: account.id,
       region: text(input, 'ReplicaRegion', 32),
       owner: caller.arn,
       description: optionalText(input, 'Description', 8192) ?? '',
     })
+    addKey(account, replica)
     return { ReplicaKeyMetadata: keyMetadata(account, replica), ReplicaTags: [] }
   },
 

@@ -1,8 +1,7 @@
 import { KEY_BYTES, type SecretKey, secretKey } from '../../crypto/secret-key'
 import { randomBlob, randomHex, randomUuid } from '../random'
-import { type Account, kmsArn } from './account'
+import { kmsArn } from './arn'
 import type { Grant } from './grant'
-import { KmsError } from './kms-error'
 
 /** One generation of a key's material. Blobs name it by its number. */
 export interface Material {
@@ -50,6 +49,8 @@ export type KeyUsage = (typeof KEY_USAGES)[number]
 
 /** What CreateKey, or the caller's test, may choose. */
 export interface KeyAttributes {
+  /** Id of the account. */
+  readonly account: string
   readonly region: string
   readonly owner: string
   readonly description?: string | undefined
@@ -60,7 +61,7 @@ export interface KeyAttributes {
 }
 
 /** A new key with its first material. */
-export function createKey(account: Account, attributes: KeyAttributes): Key {
+export function createKey(attributes: KeyAttributes): Key {
   const { region, multiRegion = false, spec = 'SYMMETRIC_DEFAULT' } = attributes
   const { usage = spec === 'HMAC_256' ? 'GENERATE_VERIFY_MAC' : 'ENCRYPT_DECRYPT' } = attributes
   const family: KeyFamily = {
@@ -73,22 +74,15 @@ export function createKey(account: Account, attributes: KeyAttributes): Key {
     usage,
     rotationDays: null,
   }
-  return addKey(account, family, attributes)
+  return memberOf(family, attributes)
 }
 
 /** A replica in another Region: another ARN and state, the same key id and material. */
-export function replicateKey(
-  account: Account,
+export function replicaOf(
   primary: Key,
-  replica: { region: string; owner: string; description?: string | undefined },
+  attributes: Pick<KeyAttributes, 'account' | 'region' | 'owner' | 'description'>,
 ): Key {
-  if (account.region(replica.region).keys.has(primary.keyId)) {
-    throw new KmsError(
-      'AlreadyExistsException',
-      `${primary.keyId} already exists in ${replica.region}`,
-    )
-  }
-  return addKey(account, primary.family, { ...replica, restricted: primary.restricted })
+  return memberOf(primary.family, { ...attributes, restricted: primary.restricted })
 }
 
 /** Adds a generation, which encrypts from now on; the earlier ones still decrypt. */
@@ -101,12 +95,11 @@ export function currentMaterial(family: KeyFamily): Material {
   return family.materials.at(-1) as Material
 }
 
-function addKey(account: Account, family: KeyFamily, attributes: KeyAttributes): Key {
-  const { region, owner, description = '', restricted = false } = attributes
-  const { keyId } = family
-  const key: Key = {
-    arn: kmsArn(account, region, `key/${keyId}`),
-    keyId,
+function memberOf(family: KeyFamily, attributes: KeyAttributes): Key {
+  const { account, region, owner, description = '', restricted = false } = attributes
+  return {
+    arn: kmsArn(account, region, `key/${family.keyId}`),
+    keyId: family.keyId,
     region,
     family,
     description,
@@ -117,8 +110,6 @@ function addKey(account: Account, family: KeyFamily, attributes: KeyAttributes):
     enabled: true,
     deletion: null,
   }
-  account.region(region).keys.set(keyId, key)
-  return key
 }
 
 function createMaterial(rotatedAt: Date | null): Material {

@@ -10,10 +10,11 @@ export {
   type FieldCipher,
   type FieldCipherOptions,
   type FieldIndexCipher,
+  type SubjectFieldCipherOptions,
 } from './field/field-cipher'
 export type { FieldType, ValueOf } from './field/field-type'
 export type { ShreddedValues } from './field/sealed-values'
-export type { SubjectFieldCipher, SubjectId } from './field/subject-cipher'
+export type { OfSubject, SubjectFieldCipher, SubjectId } from './field/subject-cipher'
 export { fileKeyStore } from './key-store/file'
 export { memoryKeyStore } from './key-store/memory'
 export type { KeyState, KeyStore } from './key-store/store'

@@ -13,7 +13,7 @@ import {
   type ValueToOpen,
   type ValueToSeal,
 } from './sealed-values'
-import type { SubjectFieldCipher } from './subject-cipher'
+import type { OfSubject, SubjectFieldCipher } from './subject-cipher'
 
 /** What {@link createFieldCipher} takes. */
 export interface FieldCipherOptions<T extends FieldType> extends FieldIndexOptions {
@@ -24,12 +24,12 @@ export interface FieldCipherOptions<T extends FieldType> extends FieldIndexOptio
   readonly field: string
   /** @defaultValue 'string' */
   readonly type?: T | undefined
-  /**
-   * Seals each value under the key of a subject that is named with it.
-   *
-   * @defaultValue false
-   */
-  readonly subject?: boolean | undefined
+}
+
+/** What {@link createFieldCipher} takes for values that belong to subjects. */
+export interface SubjectFieldCipherOptions<T extends FieldType> extends FieldCipherOptions<T> {
+  /** Seals each value under the key of the subject that is named with it. */
+  readonly subject: true
   /**
    * What a value reads as whose subject was shredded: an error, or `null`.
    *
@@ -95,15 +95,15 @@ export interface FieldCipher<V> extends FieldIndexCipher<V> {
  */
 export function createFieldCipher<T extends FieldType = 'string'>(
   keyring: Keyring,
-  options: FieldCipherOptions<T> & { readonly subject: true },
+  options: SubjectFieldCipherOptions<T>,
 ): SubjectFieldCipher<ValueOf<T>>
 export function createFieldCipher<T extends FieldType = 'string'>(
   keyring: Keyring,
-  options: FieldCipherOptions<T> & { readonly subject?: false | undefined },
+  options: FieldCipherOptions<T>,
 ): FieldCipher<ValueOf<T>>
 export function createFieldCipher<T extends FieldType>(
   keyring: Keyring,
-  options: FieldCipherOptions<T>,
+  options: FieldCipherOptions<T> & Partial<SubjectFieldCipherOptions<T>>,
 ): FieldCipher<ValueOf<T>> | SubjectFieldCipher<ValueOf<T>> {
   const { field: fieldId, type = 'string', shredded = 'throw', ...declaration } = options
   if (typeof fieldId !== 'string') {
@@ -113,13 +113,15 @@ export function createFieldCipher<T extends FieldType>(
     )
   }
   if (shredded !== 'throw' && shredded !== 'null') {
-    throw new MortiseError('ERR_CONFIG', `${fieldId}: shredded must be 'throw' or 'null'`)
+    throw new MortiseError('ERR_CONFIG', `${fieldId}: shredded must be 'throw' or 'null'`, {
+      field: fieldId,
+    })
   }
   const access = keyAccess(keyring)
   const field = defineField({ ...declaration, name: fieldId, fieldId, type })
-  if (!declaration.subject) return plainCipher(access, field)
+  if (!declaration.subject) return plainCipher<ValueOf<T>>(access, field)
   if (access.wrapping === 'provider') throw noSubjectKeys(fieldId)
-  return subjectCipher(access, field, shredded)
+  return subjectCipher<ValueOf<T>>(access, field, shredded)
 }
 
 function plainCipher<V>(access: KeyAccess, field: Field): FieldCipher<V> {
@@ -141,15 +143,20 @@ function subjectCipher<V>(
   shredded: ShreddedValues,
 ): SubjectFieldCipher<V> {
   const { sealMany, openMany, ...indexes } = cipherOf<V>(access, field, shredded)
-  const id = (subject: unknown): string => subjectId(subject, `the subject of ${field.name}`)
+  const what = `the subject of ${field.name}`
+  // A value that is null belongs to nobody, and needs no key.
+  const toSeal = (value: V | null, of: OfSubject): ValueToSeal =>
+    encoded(field, value, value === null ? null : subjectId(of?.subject, what))
+  const toOpen = (envelope: Uint8Array | null, of: OfSubject): ValueToOpen => ({
+    envelope,
+    subject: envelope === null ? null : subjectId(of?.subject, what),
+  })
   return {
     ...indexes,
-    seal: async (value, subject) => (await sealMany([encoded(field, value, id(subject))]))[0]!,
-    open: async (envelope, subject) => (await openMany([{ envelope, subject: id(subject) }]))[0]!,
-    sealMany: async (values) =>
-      sealMany(values.map(({ value, subject }) => encoded(field, value, id(subject)))),
-    openMany: async (envelopes) =>
-      openMany(envelopes.map(({ envelope, subject }) => ({ envelope, subject: id(subject) }))),
+    seal: async (value, of) => (await sealMany([toSeal(value, of)]))[0]!,
+    open: async (envelope, of) => (await openMany([toOpen(envelope, of)]))[0]!,
+    sealMany: async (values) => sealMany(values.map((one) => toSeal(one.value, one))),
+    openMany: async (values) => openMany(values.map((one) => toOpen(one.envelope, one))),
   }
 }
 

@@ -5,7 +5,7 @@ import { createOpener, keyNameOf } from '../envelope/open'
 import { sealRecords } from '../envelope/seal'
 import { MortiseError } from '../errors'
 import type { Field } from '../field'
-import type { KeyAccess, OpeningKeys } from '../keys/access'
+import type { KeyAccess } from '../keys/access'
 
 /** What to do with a value whose subject key was destroyed. */
 export type ShreddedValues = 'throw' | 'null'
@@ -62,8 +62,11 @@ export async function openValues(
   const opener = createOpener(keys.keyOf)
   return values.map(({ envelope, subject }) => {
     if (envelope === null) return null
-    if (shredded === 'null' && isShredded(keys, envelope)) return null
-    return opener.open(envelope, context, undefined, refs.get(subject))
+    const shreddedAt = keys.shreddedAt(keyNameOf(envelope).id)
+    if (shreddedAt === undefined)
+      return opener.open(envelope, context, undefined, refs.get(subject))
+    if (shredded === 'null') return null
+    throw subjectShredded(field.name, shreddedAt)
   })
 }
 
@@ -75,8 +78,12 @@ async function subjectRefs(
   return subjects.length === 0 ? new Map() : access.subjectRefs(new Set(subjects))
 }
 
-function isShredded(keys: OpeningKeys, envelope: Uint8Array): boolean {
-  return keys.shreddedAt(keyNameOf(envelope).id) !== undefined
+function subjectShredded(field: string, at: Date): MortiseError {
+  return new MortiseError(
+    'ERR_SUBJECT_SHREDDED',
+    `${field}: the key of the value's subject was destroyed on ${at.toISOString()}; the value is gone for good`,
+    { field },
+  )
 }
 
 /** Step 1 of opening, with the field's name, before any key is looked up. */

@@ -3,6 +3,11 @@ import type { FieldIndexCipher } from './field-cipher'
 /** Names a subject: `5`, `5n` and `'5'` are one, and UUIDs are compared in lower case. */
 export type SubjectId = string | number | bigint
 
+/** Whose value it is. */
+export interface OfSubject {
+  readonly subject: SubjectId
+}
+
 /**
  * Seals, opens and indexes the values of one field under a key of its own for each subject. `null`
  * stays `null`. Destroying a subject's key, with `shred`, destroys its values.
@@ -18,7 +23,7 @@ export interface SubjectFieldCipher<V> extends FieldIndexCipher<V> {
    * @throws ERR_VALUE_INVALID for undefined, a value of another type, or what is no subject id
    * @throws ERR_VALUE_TOO_LARGE above 64 MiB
    */
-  seal(value: V | null, subject: SubjectId): Promise<Buffer | null>
+  seal(value: V | null, of: OfSubject): Promise<Buffer | null>
   /**
    * Opens one envelope of this field and this subject.
    *
@@ -26,16 +31,13 @@ export interface SubjectFieldCipher<V> extends FieldIndexCipher<V> {
    * @throws ERR_DECRYPTION_FAILED for the value of another subject, and for every other cause
    * @throws what `FieldCipher.open` throws
    */
-  open(envelope: Uint8Array | null, subject: SubjectId): Promise<V | null>
+  open(envelope: Uint8Array | null, of: OfSubject): Promise<V | null>
   /** Seals many values, each under a DEK of its own. */
   sealMany(
-    values: readonly { readonly value: V | null; readonly subject: SubjectId }[],
+    values: readonly (OfSubject & { readonly value: V | null })[],
   ): Promise<(Buffer | null)[]>
   /** Opens many envelopes. */
   openMany(
-    envelopes: readonly {
-      readonly envelope: Uint8Array | null
-      readonly subject: SubjectId
-    }[],
+    envelopes: readonly (OfSubject & { readonly envelope: Uint8Array | null })[],
   ): Promise<(V | null)[]>
 }

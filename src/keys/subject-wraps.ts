@@ -7,10 +7,13 @@ import { deriveSubjectWrapKey } from './derive'
 
 /** A page of the subject keys of a domain, in the order of their ids. */
 export interface SubjectPage {
-  /** The KEK that they are moved to, 16 hex digits. */
-  readonly targetId: string
-  /** KEKs from which nothing is moved: newer than the target. */
-  readonly isCurrent: (kekId: string) => boolean
+  /**
+   * The KEK that they are moved to, 16 hex digits; null where the active key has no material: then
+   * every subject key that is not current fails with ERR_CONFIG.
+   */
+  readonly targetId: string | null
+  /** Those of these KEKs from which keys are moved: not the ones that are newer than the target. */
+  readonly staleAmong: (kekIds: readonly string[]) => Promise<ReadonlySet<string>>
   /** The last id of the page before, or null. */
   readonly after: string | null
   readonly limit: number
@@ -61,13 +64,15 @@ export class SubjectWraps {
    *
    * @throws ERR_KEY_STATE where the target may not be used any more
    */
-  async movePage({ targetId, isCurrent, after, limit, dryRun }: SubjectPage): Promise<MovedPage> {
+  async movePage({ targetId, staleAmong, after, limit, dryRun }: SubjectPage): Promise<MovedPage> {
     const { domain, store, keks } = this.#source
     const page = await store().pageSubjectKeys(domain, { notUnder: targetId, after, limit })
-    const target = (await keks([targetId])).get(targetId) as SecretKey
-    const stale = page.filter(({ kekId }) => !isCurrent(kekId))
-    const sources = await this.#sources(stale)
+    const target = targetId === null ? null : ((await keks([targetId])).get(targetId) ?? null)
+    const staleIds = await staleAmong([...new Set(page.map(({ kekId }) => kekId))])
+    const stale = page.filter(({ kekId }) => staleIds.has(kekId))
+    const sources = await this.#sources(staleIds)
     const moves = stale.map((record) => {
+      if (target === null || targetId === null) return failure(record, 'ERR_CONFIG')
       const source = sources.get(record.kekId)
       if (source === undefined || typeof source === 'string') return failure(record, source)
       const wrapped = rewrap(record, source, target)
@@ -84,12 +89,10 @@ export class SubjectWraps {
   }
 
   async #sources(
-    records: readonly SubjectKeyRecord[],
+    kekIds: ReadonlySet<string>,
   ): Promise<ReadonlyMap<string, SecretKey | MortiseErrorCode>> {
     const sources = new Map<string, SecretKey | MortiseErrorCode>()
-    for (const id of new Set(records.map(({ kekId }) => kekId))) {
-      sources.set(id, await this.#kekOrCode(id))
-    }
+    for (const id of kekIds) sources.set(id, await this.#kekOrCode(id))
     return sources
   }
 

@@ -1,12 +1,15 @@
 import type { Query } from '../key-store/store'
 import type { EncryptedTable, EncryptedTableColumn } from '../schema'
+import { underSubjectKey } from './subject-envelope'
 import { quote, tablePath } from './table-path'
 
 /** How many values of one column name one key. */
 export interface KeyCount {
   readonly column: EncryptedTableColumn
-  /** 16 hex digits; null for values that are no envelope of any version. */
+  /** 16 hex digits; null under the keys of subjects, and for values that are no envelope. */
   readonly keyId: string | null
+  /** Under keys of subjects: all of a column together, however many subjects there are. */
+  readonly subject: boolean
   /** Format version; null for values that are no envelope of any version. */
   readonly format: number | null
   readonly count: number
@@ -20,16 +23,17 @@ export interface KeyCount {
  */
 export async function countKeys(query: Query, table: EncryptedTable): Promise<KeyCount[]> {
   const rows = await query(countStatement(table), [])
-  return rows.map(({ place, mark, key_id: keyId, count }) => ({
+  return rows.map(({ place, mark, key_id: keyId, subject, count }) => ({
     column: table.columns[Number(place)] as EncryptedTableColumn,
     keyId: typeof keyId === 'string' ? keyId : null,
+    subject: subject === true,
     format: typeof mark === 'string' ? Number.parseInt(mark, 16) & 0x0f : null,
     count: Number(count),
   }))
 }
 
 /**
- * Bytes 0 and 2 to 9 of every envelope, found through `substring`: unlike `get_byte` on the value it
+ * Bytes 0 to 9 of every envelope, found through `substring`: unlike `get_byte` on the value it
  * does not fetch a large value from its TOAST table. What is no envelope becomes one group, however
  * many different values there are.
  *
@@ -38,12 +42,15 @@ export async function countKeys(query: Query, table: EncryptedTable): Promise<Ke
 function countStatement(table: EncryptedTable): string {
   const values = table.columns.map(({ column }, place) => `(${place}, r.${quote(column)})`)
   return `SELECT v.place, encode(substring(e.prefix from 1 for 1), 'hex') AS mark,
-      encode(substring(e.prefix from 3 for 8), 'hex') AS key_id, count(*)::text AS count
+      s.subject, CASE WHEN NOT s.subject THEN encode(substring(e.prefix from 3 for 8), 'hex') END
+        AS key_id, count(*)::text AS count
     FROM ${tablePath(table)} AS r
     CROSS JOIN LATERAL (VALUES ${values.join(', ')}) AS v(place, value)
     CROSS JOIN LATERAL (SELECT substring(v.value from 1 for 10) AS bytes) AS b
     CROSS JOIN LATERAL (SELECT CASE WHEN octet_length(b.bytes) = 10
       AND b.bytes >= decode('e0', 'hex') AND b.bytes < decode('f0', 'hex')
       THEN b.bytes END AS prefix) AS e
-    WHERE v.value IS NOT NULL GROUP BY 1, 2, 3 ORDER BY 1, 3, 2`
+    CROSS JOIN LATERAL (SELECT e.prefix IS NOT NULL AND ${underSubjectKey('e.prefix')} AS subject)
+      AS s
+    WHERE v.value IS NOT NULL GROUP BY 1, 2, 3, 4 ORDER BY 1, 4, 3, 2`
 }

@@ -1,32 +1,41 @@
-import { isMortiseError, type MortiseError, type MortiseErrorCode } from '../errors'
-import type { DataKey, KeyAccess } from '../keys/access'
+import { isMortiseError, MortiseError, type MortiseErrorCode } from '../errors'
+import type { DataKey, KeyAccess, KeyRequest, ProviderDeks, ProviderKey } from '../keys/access'
 import { keyNotFound } from '../keys/key-use'
 import { type Keyring, keyAccess } from '../keys/keyring'
 
 /** The keys that one page of a rewrap needs. */
 export interface PageKeys {
-  readonly target: DataKey
+  readonly target: DataKey | ProviderKey
   /**
    * The key that an envelope names.
    *
    * @returns null where the envelope needs no rewrap: it is under the target key, or a newer one
    * @throws ERR_KEY_NOT_FOUND, ERR_KEY_STATE, ERR_KEY_INTEGRITY where that key cannot be used
    */
-  source(keyId: string): DataKey | null
+  source(keyId: string, kind: 'data' | 'provider'): DataKey | ProviderDeks | null
 }
+
+/** What the envelopes of a page name: their keys, with the DEKs that providers wrapped. */
+export type PageRequest = Pick<KeyRequest, 'data' | 'provider'>
 
 /** The keys of a rewrap: it moves everything older to the key that is active when it begins. */
 export interface RewrapKeys {
   readonly targetId: string
-  /** Whether an envelope that names this key needs no rewrap. */
+  /** Whether the target's provider wraps the DEKs itself: one call for each record. */
+  readonly byProvider: boolean
+  /** Whether an envelope that names this key needs no rewrap, as far as is known without any I/O. */
   isCurrent(keyId: string): boolean
+  /** Which of these keys are to be moved from: others may have made newer ones meanwhile. */
+  staleAmong(keyIds: readonly string[]): Promise<ReadonlySet<string>>
   /**
    * Asked for every page, so that a key disabled meanwhile is obeyed within the staleness bound; a
    * key that is unlocked already costs no I/O.
    *
-   * @throws ERR_KEY_STATE where the target key was disabled, ERR_KEY_PROVIDER where no provider answers
+   * @throws ERR_KEY_STATE where the target key was disabled, or has no material and is no longer the
+   *   active one
+   * @throws ERR_KEY_PROVIDER where no provider answers
    */
-  forPage(keyIds: ReadonlySet<string>): Promise<PageKeys>
+  forPage(request: PageRequest): Promise<PageKeys>
 }
 
 /** What concerns the values of one key only; everything else ends the rewrap. */
@@ -40,25 +49,54 @@ const OF_ONE_KEY: readonly MortiseErrorCode[] = [
 export async function openRewrapKeys(keyring: Keyring): Promise<RewrapKeys> {
   const access = keyAccess(keyring)
   let versions = await dataKeyVersions(keyring)
-  const { id: targetId, version: targetVersion } = await access.sealingKey()
+  const active = await activeKey(access)
+  const { id: targetId, version: targetVersion } = active
   const isCurrent = (id: string): boolean =>
     id === targetId || (versions.get(id) ?? 0) > targetVersion
+  const staleAmong = async (ids: readonly string[]): Promise<ReadonlySet<string>> => {
+    if (ids.some((id) => !versions.has(id))) versions = await dataKeyVersions(keyring)
+    return new Set(ids.filter((id) => !isCurrent(id)))
+  }
   return {
     targetId,
+    byProvider: 'wrapDek' in active,
     isCurrent,
-    forPage: async (keyIds) => {
-      const target = (await access.openingKeys([targetId])).get(targetId) as DataKey
+    staleAmong,
+    forPage: async ({ data, provider }) => {
+      const target = await targetNow(access, active)
+      const stale = await staleAmong([...data, ...provider.keys()])
       // Only what the store knows is asked for: ids come out of stored data, and may be anything.
-      if ([...keyIds].some((id) => id !== targetId && !versions.has(id))) {
-        versions = await dataKeyVersions(keyring)
+      const known = (id: string): boolean => versions.has(id)
+      const staleOf = (ids: Iterable<string>) => [...ids].filter((id) => stale.has(id))
+      const sources = {
+        data: await openEach(staleOf(data), known, access, dataRequest),
+        provider: await openEach(staleOf(provider.keys()), known, access, (id) =>
+          providerRequest(id, provider.get(id)),
+        ),
       }
-      const sources = new Map<string, DataKey | MortiseError>()
-      for (const id of keyIds) {
-        if (!isCurrent(id)) sources.set(id, await openOrExplain(access, id, versions.has(id)))
-      }
-      return { target, source: (id) => sourceFrom(sources.get(id)) }
+      return { target, source: (id, kind) => sourceFrom(sources[kind].get(id)) }
     },
   }
+}
+
+async function activeKey(access: KeyAccess): Promise<DataKey | ProviderKey> {
+  return (await access.sealingKeys([null])).get(null) as DataKey | ProviderKey
+}
+
+async function targetNow(
+  access: KeyAccess,
+  target: DataKey | ProviderKey,
+): Promise<DataKey | ProviderKey> {
+  if (!('wrapDek' in target)) {
+    return (await access.openingKeys([target.id])).get(target.id) as DataKey
+  }
+  const active = await activeKey(access)
+  if (active.id === target.id) return active
+  throw new MortiseError(
+    'ERR_KEY_STATE',
+    `data key ${target.id} is no longer the active one, and its provider wraps DEKs for the active key only: run rewrap again`,
+    { retryable: true },
+  )
 }
 
 async function dataKeyVersions(keyring: Keyring): Promise<ReadonlyMap<string, number>> {
@@ -66,22 +104,55 @@ async function dataKeyVersions(keyring: Keyring): Promise<ReadonlyMap<string, nu
   return new Map(keys.map(({ id, version }) => [id, version]))
 }
 
-async function openOrExplain(
+type Source = DataKey | ProviderDeks
+
+/** What is wrong with one key must not end the work on the values of the others. */
+async function openEach(
+  ids: readonly string[],
+  known: (id: string) => boolean,
   access: KeyAccess,
+  requestOf: (id: string) => KeyRequest,
+): Promise<ReadonlyMap<string, Source | MortiseError>> {
+  const sources = new Map<string, Source | MortiseError>()
+  for (const id of ids) {
+    sources.set(
+      id,
+      known(id)
+        ? await openOrExplain(id, access, requestOf(id))
+        : keyNotFound(id, access.domain, 'data'),
+    )
+  }
+  return sources
+}
+
+async function openOrExplain(
   id: string,
-  known: boolean,
-): Promise<DataKey | MortiseError> {
-  const missing = keyNotFound(id, access.domain, 'data')
-  if (!known) return missing
+  access: KeyAccess,
+  request: KeyRequest,
+): Promise<Source | MortiseError> {
   try {
-    return (await access.openingKeys([id])).get(id) ?? missing
+    const keys = await access.keysFor(request)
+    return keys.keyOf(id, request.data.size > 0 ? 'data' : 'provider') as Source
   } catch (error) {
     if (isMortiseError(error) && OF_ONE_KEY.includes(error.code)) return error
     throw error
   }
 }
 
-function sourceFrom(found: DataKey | MortiseError | undefined): DataKey | null {
+const NOTHING: KeyRequest = { data: new Set(), subject: new Set(), provider: new Map() }
+
+function dataRequest(id: string): KeyRequest {
+  return { ...NOTHING, data: new Set([id]) }
+}
+
+function providerRequest(
+  id: string,
+  deks: ReadonlyMap<string, Uint8Array> = new Map(),
+): KeyRequest {
+  return { ...NOTHING, provider: new Map([[id, deks]]) }
+}
+
+function sourceFrom(found: Source | MortiseError | undefined): Source | null {
   if (isMortiseError(found)) throw found
   return found ?? null
 }

@@ -1,13 +1,14 @@
 import { asBuffer } from '../bytes'
+import { parseHead } from '../envelope/format'
 import { keyNameOf } from '../envelope/open'
-import { rewrapKeyBlock } from '../envelope/rewrap'
+import { rewrapKeyBlock, rewrapKeyBlockByProvider } from '../envelope/rewrap'
 import { isMortiseError, type MortiseError, type MortiseErrorCode } from '../errors'
-import type { PageKeys } from './rewrap-keys'
+import type { PageKeys, PageRequest } from './rewrap-keys'
 
 /** A row as it was read: its primary key as text, and the head of each encrypted column. */
 export interface HeadRow {
   readonly key: readonly string[]
-  /** 82 bytes; empty for what cannot be an envelope; null for NULL. */
+  /** Magic to commitment; empty for what cannot be an envelope; null for NULL. */
   readonly heads: readonly (Buffer | null)[]
 }
 
@@ -46,31 +47,48 @@ export function headRow(
   }
 }
 
-/** The key ids that the envelopes of a page name. */
-export function keyIdsOf(rows: readonly HeadRow[]): ReadonlySet<string> {
-  const ids = new Set<string>()
+/** What the envelopes of a page name that are neither current nor under the key of a subject. */
+export function requestOf(
+  rows: readonly HeadRow[],
+  isCurrent: (keyId: string) => boolean,
+): PageRequest {
+  const data = new Set<string>()
+  const provider = new Map<string, Map<string, Uint8Array>>()
   for (const head of rows.flatMap(({ heads }) => heads)) {
-    const name = head === null ? null : attempt(() => keyNameOf(head))
-    if (name !== null && 'kind' in name && name.kind === 'data') ids.add(name.id)
+    if (head === null) continue
+    const name = attempt(() => keyNameOf(head))
+    if (!('kind' in name) || isCurrent(name.id)) continue
+    if (name.kind === 'data') data.add(name.id)
+    if (name.kind === 'provider') noteDek(provider, name.id, head)
   }
-  return ids
+  return { data, provider }
+}
+
+function noteDek(provider: Map<string, Map<string, Uint8Array>>, id: string, head: Buffer): void {
+  const parts = attempt(() => parseHead(head))
+  if (!('wrappedDek' in parts)) return
+  const deks = provider.get(id) ?? new Map<string, Uint8Array>()
+  provider.set(id, deks.set(parts.wrappedDek.toString('latin1'), parts.wrappedDek))
 }
 
 /**
- * Wraps the DEKs of a page under its target key. Synchronous; no value is decrypted, and every
- * commitment is verified.
+ * Wraps the DEKs of a page under its target key: synchronous work, except that a provider is called
+ * once for each record where it wraps DEKs itself. No value is decrypted, and every commitment is
+ * verified.
+ *
+ * @throws what is wrong with the provider rather than with a value
  */
-export function rewrapPage(rows: readonly HeadRow[], keys: PageKeys): RewrappedPage {
-  const rewrapHead = headRewrapper(keys)
+export async function rewrapPage(rows: readonly HeadRow[], keys: PageKeys): Promise<RewrappedPage> {
+  const blocks = await blocksOf(rows, keys)
   const replaced: ReplacedRow[] = []
   const failed: FailedValue[] = []
   let values = 0
   for (const { key, heads } of rows) {
     const columns = heads.map((head, column) => {
-      if (head === null) return null
-      const block = attempt(() => rewrapHead(head))
+      const block = head === null ? null : (blocks.get(head.toString('latin1')) ?? null)
+      if (head === null || block === null) return null
       if (Buffer.isBuffer(block)) return { head, block }
-      if (block !== null) failed.push({ key, column, code: block.code })
+      failed.push({ key, column, code: block.code })
       return null
     })
     const count = columns.filter((column) => column !== null).length
@@ -80,23 +98,47 @@ export function rewrapPage(rows: readonly HeadRow[], keys: PageKeys): RewrappedP
   return { rows: replaced, values, failed }
 }
 
+/** The new key block of a head; null where nothing is to be done. */
+type Block = Buffer | MortiseError | null
+
 /** Fields that were written together have equal heads: the work is done once for all of them. */
-function headRewrapper(keys: PageKeys): (head: Buffer) => Buffer | null {
-  let last: { readonly head: Buffer; readonly block: Buffer | null } | undefined
-  return (head) => {
-    if (last === undefined || !last.head.equals(head)) {
-      last = { head, block: rewrapHead(head, keys) }
-    }
-    return last.block
+async function blocksOf(
+  rows: readonly HeadRow[],
+  keys: PageKeys,
+): Promise<ReadonlyMap<string, Block>> {
+  const heads = new Map<string, Buffer>()
+  for (const head of rows.flatMap((row) => row.heads)) {
+    if (head !== null) heads.set(head.toString('latin1'), head)
   }
+  const { target } = keys
+  const blocks = new Map<string, Block>()
+  if (!('wrapDek' in target)) {
+    for (const [text, head] of heads) {
+      const rewrap = (source: Source): Buffer => rewrapKeyBlock(head, source, target)
+      blocks.set(
+        text,
+        attempt(() => rewrapHead(head, keys, rewrap)),
+      )
+    }
+    return blocks
+  }
+  await Promise.all(
+    [...heads].map(async ([text, head]) => {
+      const rewrap = (source: Source) => rewrapKeyBlockByProvider(head, source, target)
+      blocks.set(text, await attemptAsync(async () => rewrapHead(head, keys, rewrap)))
+    }),
+  )
+  return blocks
 }
 
+type Source = NonNullable<ReturnType<PageKeys['source']>>
+
 /** @returns null where nothing is to be done: under a subject key, it is that key that is rewrapped */
-function rewrapHead(head: Buffer, keys: PageKeys): Buffer | null {
+function rewrapHead<T>(head: Buffer, keys: PageKeys, rewrap: (source: Source) => T): T | null {
   const { id, kind } = keyNameOf(head)
   if (kind === 'subject') return null
-  const source = keys.source(id)
-  return source && rewrapKeyBlock(head, source, keys.target)
+  const source = keys.source(id, kind)
+  return source && rewrap(source)
 }
 
 /** What is wrong with one value must not end the work on the others. */
@@ -104,7 +146,19 @@ function attempt<T>(work: () => T): T | MortiseError {
   try {
     return work()
   } catch (error) {
-    if (isMortiseError(error)) return error
-    throw error
+    return ofOneValue(error)
   }
+}
+
+async function attemptAsync<T>(work: () => Promise<T>): Promise<T | MortiseError> {
+  try {
+    return await work()
+  } catch (error) {
+    return ofOneValue(error)
+  }
+}
+
+function ofOneValue(error: unknown): MortiseError {
+  if (isMortiseError(error) && error.code !== 'ERR_KEY_PROVIDER') return error
+  throw error
 }

@@ -40,14 +40,15 @@ export interface RewrapFailure {
   /** Values of the primary key by column, in PostgreSQL's text form. */
   readonly primaryKey: Readonly<Record<string, string>>
   /**
-   * ERR_KEY_NOT_FOUND, ERR_KEY_STATE, ERR_KEY_INTEGRITY for its key; ERR_DECRYPTION_FAILED where the
+   * ERR_KEY_NOT_FOUND, ERR_KEY_STATE, ERR_KEY_INTEGRITY for its key; ERR_CONFIG for a subject key
+   * where the active key has no material to wrap it; ERR_DECRYPTION_FAILED where the
    * wrapped DEK or the commitment does not hold; ERR_ENVELOPE_MALFORMED, ERR_ENVELOPE_VERSION or
    * ERR_ENVELOPE_FLAGS for what this release cannot rewrap.
    */
   readonly code: MortiseErrorCode
 }
 
-/** Numbers of values, not of rows. */
+/** Numbers of values, not of rows; of subject keys in the table `mortise_subject_key`. */
 export interface RewrapCounts {
   /** Moved to the active key; with `dryRun`, those that would be. */
   readonly rewrapped: number

@@ -1,8 +1,15 @@
 import { TAG_BYTES } from '../crypto/aead'
-import { HEAD_BYTES, KEY_BLOCK_BYTES, MAX_CIPHERTEXT_BYTES } from '../envelope/format'
+import {
+  COMMITMENT_BYTES,
+  HEAD_BYTES,
+  MAX_CIPHERTEXT_BYTES,
+  MAX_PROVIDER_WRAP_BYTES,
+  WRAP_OFFSET,
+} from '../envelope/format'
 import { MortiseError } from '../errors'
 import type { Query } from '../key-store/store'
 import type { EncryptedTable } from '../schema'
+import { underSubjectKey } from './subject-envelope'
 import { quote, tableLabel, tablePath } from './table-path'
 
 /**
@@ -11,8 +18,9 @@ import { quote, tableLabel, tablePath } from './table-path'
  */
 export interface RewrapStatements {
   /**
-   * A page of rows that hold a value under another key: `k1`… the primary key, `h1`… the first 82
-   * bytes of each column, empty where the value cannot be an envelope by its first byte or length.
+   * A page of rows that hold a value under another key, those of subjects left out: `k1`… the primary
+   * key, `h1`… the head of each column, magic to commitment, empty where the value cannot be an
+   * envelope by its first byte or length.
    * Parameters: the target's key id as hex, the limit; with `after` the last primary key.
    */
   page(after: boolean): string
@@ -24,8 +32,11 @@ export interface RewrapStatements {
   readonly replace: string
 }
 
-const MIN_ENVELOPE_BYTES = HEAD_BYTES + 1 + TAG_BYTES
-const MAX_ENVELOPE_BYTES = HEAD_BYTES + MAX_CIPHERTEXT_BYTES + TAG_BYTES
+/** Magic, flags, key id and the length of a provider's blob. */
+const PREFIX_BYTES = WRAP_OFFSET + 2
+/** All but the blob of a head under a provider's key; see docs/format.md "Envelope". */
+const REST_OF_HEAD_BYTES = PREFIX_BYTES + COMMITMENT_BYTES
+const MAX_HEAD_BYTES = REST_OF_HEAD_BYTES + MAX_PROVIDER_WRAP_BYTES
 
 const COLUMN_TYPES = `SELECT a.attname::text AS name, format_type(a.atttypid, a.atttypmod) AS type
   FROM pg_catalog.pg_attribute a
@@ -50,8 +61,9 @@ export async function rewrapStatements(
   })
   const columns = table.columns.map(({ column }) => quote(column))
   const path = tablePath(table)
+  const values = columns.map((column) => `r.${column}`)
   return {
-    page: (after) => pageStatement(path, keys, columns, after),
+    page: (after) => pageStatement(path, keys, values, after),
     replace: replaceStatement(path, keys, columns),
   }
 }
@@ -68,24 +80,43 @@ function pageStatement(
   columns: readonly string[],
   after: boolean,
 ): string {
-  const stale = columns.map((column) => `substring(${column} from 3 for 8) <> decode($1, 'hex')`)
-  const names = keys.map(({ name }) => name).join(', ')
+  const stale = columns.map(
+    (column) =>
+      `(substring(${column} from 3 for 8) <> decode($1, 'hex') AND NOT ${underSubjectKey(column)})`,
+  )
+  const names = keys.map(({ name }) => `r.${name}`).join(', ')
   const cursor = keys.map(({ type }, i) => `$${i + 3}::text::${type}`).join(', ')
   return `SELECT ${[
-    ...keys.map(({ name }, i) => `${name}::text AS k${i + 1}`),
-    ...columns.map((column, i) => `${headOf(column)} AS h${i + 1}`),
+    ...keys.map(({ name }, i) => `r.${name}::text AS k${i + 1}`),
+    ...columns.map(
+      (column, i) => `substring(${column} from 1 for ${headWithin(column, i)}) AS h${i + 1}`,
+    ),
   ].join(', ')}
-    FROM ${path} WHERE (${stale.join(' OR ')})${after ? ` AND (${names}) > (${cursor})` : ''}
+    FROM ${path} AS r
+    CROSS JOIN LATERAL (SELECT ${columns.map((column, i) => `${headBytes(column)} AS n${i + 1}`)}) AS l
+    WHERE (${stale.join(' OR ')})${after ? ` AND (${names}) > (${cursor})` : ''}
     ORDER BY ${names} LIMIT $2::integer`
 }
 
+/** How long the head is that a value's first bytes announce. */
+function headBytes(column: string): string {
+  const prefix = `substring(${column} from 1 for ${PREFIX_BYTES})`
+  const flags = `substring(${column} from 2 for 1)`
+  return `CASE WHEN ${flags} BETWEEN decode('08', 'hex') AND decode('0b', 'hex')
+      AND octet_length(${prefix}) = ${PREFIX_BYTES}
+    THEN ${REST_OF_HEAD_BYTES} + 256 * get_byte(${prefix}, ${WRAP_OFFSET})
+      + get_byte(${prefix}, ${WRAP_OFFSET + 1})
+    ELSE ${HEAD_BYTES} END`
+}
+
 /** What does not begin as an envelope may be plaintext, and does not leave the database. */
-function headOf(column: string): string {
+function headWithin(column: string, i: number): string {
   const mark = `substring(${column} from 1 for 1)`
-  return `substring(${column} from 1 for CASE
-    WHEN octet_length(${column}) BETWEEN ${MIN_ENVELOPE_BYTES} AND ${MAX_ENVELOPE_BYTES}
-      AND ${mark} >= decode('e0', 'hex') AND ${mark} < decode('f0', 'hex')
-    THEN ${HEAD_BYTES} ELSE 0 END)`
+  const head = `l.n${i + 1}`
+  return `CASE
+    WHEN ${head} <= ${MAX_HEAD_BYTES} AND ${mark} >= decode('e0', 'hex') AND ${mark} < decode('f0', 'hex')
+      AND octet_length(${column}) - ${head} - ${TAG_BYTES} BETWEEN 1 AND ${MAX_CIPHERTEXT_BYTES}
+    THEN ${head} ELSE 0 END`
 }
 
 /**
@@ -102,19 +133,23 @@ function replaceStatement(
   const parameters = [...k, ...columns.flatMap((_, i) => [`o${i + 1}`, `n${i + 1}`])]
   const sameRow = keys.map(({ name, type }, i) => `r.${name} = p.k${i + 1}::${type}`).join(' AND ')
   const unchanged = columns.map(
-    (column, i) => `substring(r.${column} from 1 for ${HEAD_BYTES}) = decode(p.o${i + 1}, 'hex')`,
+    (column, i) => `substring(r.${column} from 1 for octet_length(p.o${i + 1})) = p.o${i + 1}`,
   )
   const assignments = columns.map(
     (column, i) => `${column} = CASE WHEN ${unchanged[i]} THEN overlay(r.${column} placing
-      decode(p.n${i + 1}, 'hex') from 1 for ${KEY_BLOCK_BYTES}) ELSE r.${column} END`,
+      p.n${i + 1} from 1 for octet_length(p.o${i + 1}) - ${COMMITMENT_BYTES}) ELSE r.${column} END`,
   )
   const written = columns.map(
-    (column, i) => `CASE WHEN substring(r.${column} from 1 for ${KEY_BLOCK_BYTES})
-      = decode(p.n${i + 1}, 'hex') THEN 1 ELSE 0 END`,
+    (column, i) => `CASE WHEN substring(r.${column} from 1 for octet_length(p.n${i + 1}))
+      = p.n${i + 1} THEN 1 ELSE 0 END`,
+  )
+  const decoded = columns.flatMap((_, i) =>
+    [`o${i + 1}`, `n${i + 1}`].map((name) => `decode(u.${name}, 'hex') AS ${name}`),
   )
   return `WITH page AS (
-      SELECT * FROM unnest(${parameters.map((_, i) => `$${i + 1}::text[]`).join(', ')})
-        AS p(${parameters.join(', ')})
+      SELECT ${[...k, ...decoded].join(', ')}
+        FROM unnest(${parameters.map((_, i) => `$${i + 1}::text[]`).join(', ')})
+        AS u(${parameters.join(', ')})
     ), locked AS (
       SELECT p.* FROM page p JOIN ${path} r ON ${sameRow}
       ORDER BY ${keys.map(({ name }) => `r.${name}`).join(', ')} FOR NO KEY UPDATE OF r SKIP LOCKED

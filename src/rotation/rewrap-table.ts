@@ -2,7 +2,7 @@ import type { Query } from '../key-store/store'
 import type { EncryptedTable, EncryptedTableColumn } from '../schema'
 import { countKeys } from './count-keys'
 import type { RewrapKeys } from './rewrap-keys'
-import { type FailedValue, headRow, keyIdsOf, type ReplacedRow, rewrapPage } from './rewrap-page'
+import { type FailedValue, headRow, type ReplacedRow, requestOf, rewrapPage } from './rewrap-page'
 import type { RewrapFailure, RewrapProgress, RewrapTableReport } from './rewrap-report'
 import { type RewrapStatements, rewrapStatements } from './rewrap-statements'
 import { tableLabel } from './table-path'
@@ -58,8 +58,8 @@ async function countStale(
 ): Promise<{ total: number; current: number }> {
   let total = 0
   let current = 0
-  for (const { keyId, count } of await countKeys(query, table)) {
-    if (keyId !== null && keys.isCurrent(keyId)) current += count
+  for (const { keyId, subject, count } of await countKeys(query, table)) {
+    if (subject || (keyId !== null && keys.isCurrent(keyId))) current += count
     else total += count
   }
   return { total, current }
@@ -90,7 +90,8 @@ async function runPass(
     )
     const last = page.at(-1)
     if (last === undefined) return pass
-    const { rows, values, failed } = rewrapPage(page, await keys.forPage(keyIdsOf(page)))
+    const pageKeys = await keys.forPage(requestOf(page, keys.isCurrent))
+    const { rows, values, failed } = await rewrapPage(page, pageKeys)
     const written = job.dryRun ? values : await replace(query, statements, rows)
     pass.rewrapped += written
     pass.skipped += values - written

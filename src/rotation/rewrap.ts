@@ -8,6 +8,7 @@ import type {
   RewrapReport,
   RewrapTableReport,
 } from './rewrap-report'
+import { rewrapSubjects } from './rewrap-subjects'
 import { rewrapTable } from './rewrap-table'
 
 const DEFAULT_BATCH_SIZE = 1000
@@ -16,7 +17,9 @@ const MAX_REPORTED = 1000
 
 /**
  * Moves every stored value to the active `data` key: each envelope gets that key's id and its DEK
- * wrapped under it, 48 bytes. No value is decrypted, and no ciphertext leaves the database.
+ * wrapped under it, 48 bytes. Of values under the key of a subject, that key is what moves, once for
+ * all of them. No value is decrypted, and no ciphertext leaves the database. To or from a key whose
+ * provider wraps DEKs itself it costs one call of that provider for each record.
  *
  * Runs in pages of one short transaction each, in constant memory. It may be aborted or killed at any
  * point and started again: what is under the active key is passed by. The application may go on
@@ -44,8 +47,10 @@ export async function rewrap(
   const failed: RewrapFailure[] = []
   const reports: RewrapTableReport[] = []
   const job = { query, keys, batchSize, onProgress, signal, dryRun, maxReported: MAX_REPORTED }
-  for (const table of tables) {
-    const outcome = await rewrapTable(job, table)
+  const outcomes = tables.map((table) => () => rewrapTable(job, table))
+  for (const run of [() => rewrapSubjects(job, keyring), ...outcomes]) {
+    const outcome = await run()
+    if (outcome === null) continue
     reports.push(outcome.report)
     failed.push(...outcome.failed.slice(0, MAX_REPORTED - failed.length))
   }

@@ -24,7 +24,7 @@ async function insertSealed(id: number): Promise<string> {
 const rotate = async (): Promise<string> => (await rotateKek(keyring, { purpose: 'data' })).keyId
 
 const common = (column: string) => {
-  return { table: 'person', column, field: `Person.${column}`, format: 1 }
+  return { table: 'person', column, field: `Person.${column}`, format: 1, subject: false }
 }
 
 beforeEach(async () => {
@@ -97,7 +97,13 @@ describe('census', () => {
     await insertSealed(1)
     await census(target)
     expect(target.sent).toHaveLength(1)
-    expect(Object.keys(target.sent[0]?.rows[0] ?? {})).toEqual(['place', 'mark', 'key_id', 'count'])
+    expect(Object.keys(target.sent[0]?.rows[0] ?? {})).toEqual([
+      'place',
+      'mark',
+      'subject',
+      'key_id',
+      'count',
+    ])
   })
 
   it('refuses an object that holds no encrypted tables', async () => {

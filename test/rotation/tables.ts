@@ -2,11 +2,14 @@ import { Pool, type PoolClient } from 'pg'
 import { afterAll, beforeAll } from 'vitest'
 import { encodeValue } from '../../src/envelope/codec'
 import { createFieldContext } from '../../src/envelope/field-context'
+import { createKeyRequest } from '../../src/envelope/key-request'
 import { createOpener } from '../../src/envelope/open'
-import { sealRecord } from '../../src/envelope/seal'
+import { sealRecords } from '../../src/envelope/seal'
 import { memoryKeyStore } from '../../src/key-store/memory'
-import type { KeyStore, Query } from '../../src/key-store/store'
+import type { Query } from '../../src/key-store/store'
+import type { SealingKey } from '../../src/keys/access'
 import { createKeyring, type Keyring, keyAccess } from '../../src/keys/keyring'
+import type { KeyringOptions } from '../../src/keys/keyring-options'
 import { generateRootKey, inAppKeyProvider } from '../../src/providers/in-app'
 import { type EncryptedTable, registerSchema } from '../../src/schema'
 import { createDatabase, type TestDatabase } from '../database'
@@ -66,13 +69,10 @@ export function makeKeyring({
   store = memoryKeyStore(),
   secret = generateRootKey(),
   epochPollMs = 0,
-}: {
-  store?: KeyStore
-  secret?: string
-  epochPollMs?: number
-} = {}): Keyring {
+  ...others
+}: Partial<KeyringOptions> & { secret?: string; epochPollMs?: number } = {}): Keyring {
   const provider = inAppKeyProvider({ name: 'main', secret })
-  return createKeyring({ providers: [provider], store, cache: { epochPollMs } })
+  return createKeyring({ providers: [provider], store, cache: { epochPollMs }, ...others })
 }
 
 /** A table of the schema under test with text fields in columns of their names. */
@@ -89,31 +89,49 @@ export function tableOf(
   return { schema, name, primaryKey, columns: described }
 }
 
-function contextOf(column: string, domain = 'default', pad: number | null = null) {
-  const name = `Person.${column}`
-  return createFieldContext({ name, fieldId: `person.${column}`, domain, type: 'string', pad })
+interface SealOptions {
+  readonly pads?: Readonly<Record<string, number>>
+  /** Canonical id of the data subject whose key seals. */
+  readonly subject?: string | null
 }
 
-/** Seals the columns of one record under the keyring's active key. */
+function contextOf(column: string, domain: string, { pads = {}, subject = null }: SealOptions) {
+  const name = `Person.${column}`
+  const field = { name, fieldId: `person.${column}`, domain, type: 'string' } as const
+  return createFieldContext({ ...field, pad: pads[column], subject: subject !== null })
+}
+
+/** Seals the columns of one record under the keyring's active key, or the key of a subject. */
 export async function seal(
   keyring: Keyring,
   record: Readonly<Record<string, string>>,
-  pads: Readonly<Record<string, number>> = {},
+  options: SealOptions = {},
 ): Promise<Buffer[]> {
-  const key = await keyAccess(keyring).sealingKey()
+  const { subject = null } = options
+  const key = (await keyAccess(keyring).sealingKeys([subject])).get(subject) as SealingKey
   const values = Object.entries(record).map(([column, value]) => ({
-    field: contextOf(column, keyring.domain, pads[column]),
+    field: contextOf(column, keyring.domain, options),
     encoded: encodeValue('string', value, column),
   }))
-  return sealRecord(key, values)
+  const [sealed] = await sealRecords([{ key, values }])
+  return sealed as Buffer[]
 }
 
 /** Opens one value, with whatever key it names. */
-export async function open(keyring: Keyring, column: string, envelope: Buffer): Promise<unknown> {
-  const id = envelope.toString('hex', 2, 10)
-  const keys = await keyAccess(keyring).openingKeys([id])
-  const opener = createOpener((wanted) => keys.get(wanted) as never)
-  return opener.open(envelope, contextOf(column, keyring.domain))
+export async function open(
+  keyring: Keyring,
+  column: string,
+  envelope: Buffer,
+  options: SealOptions = {},
+): Promise<unknown> {
+  const { subject = null } = options
+  const access = keyAccess(keyring)
+  const context = contextOf(column, keyring.domain, options)
+  const needed = createKeyRequest()
+  needed.add(envelope, context)
+  const { keyOf } = await access.keysFor(needed.request)
+  const ref = subject === null ? undefined : (await access.subjectRefs([subject])).get(subject)
+  return createOpener(keyOf).open(envelope, context, undefined, ref)
 }
 
 /** The key id that an envelope names. */

@@ -9,9 +9,9 @@ export {
   createFieldCipher,
   type FieldCipher,
   type FieldCipherOptions,
-  type FieldIndexCipher,
   type SubjectFieldCipherOptions,
 } from './field/field-cipher'
+export type { FieldIndexCipher } from './field/field-index-cipher'
 export type { FieldType, ValueOf } from './field/field-type'
 export type { ShreddedValues } from './field/sealed-values'
 export type { OfSubject, SubjectFieldCipher, SubjectId } from './field/subject-cipher'

@@ -5,6 +5,7 @@ import { defineField, type Field, type FieldIndexOptions } from '../field'
 import type { KeyAccess } from '../keys/access'
 import { type Keyring, keyAccess } from '../keys/keyring'
 import { subjectId } from '../keys/subject-id'
+import type { FieldIndexCipher } from './field-index-cipher'
 import type { FieldType, ValueOf } from './field-type'
 import {
   openValues,
@@ -36,26 +37,6 @@ export interface SubjectFieldCipherOptions<T extends FieldType> extends FieldCip
    * @defaultValue 'throw'
    */
   readonly shredded?: ShreddedValues | undefined
-}
-
-/** Computes what is stored beside an envelope to find it by. */
-export interface FieldIndexCipher<V> {
-  /**
-   * The exact token of a value, to store beside the envelope and to ask for.
-   *
-   * @returns 1 + ceil(bits / 8) bytes, or null for null
-   * @throws ERR_QUERY_UNSUPPORTED without an exact index
-   * @throws ERR_INDEX_CHANGED where earlier tokens were made with another declaration
-   */
-  token(value: V | null): Promise<Buffer | null>
-  /**
-   * The bucket of a value, to store **in clear** beside the envelope and to ask for.
-   *
-   * @returns a number, or text for bigint, dates, timestamps and prefixes; null for null
-   * @throws ERR_QUERY_UNSUPPORTED without a range index
-   * @throws ERR_INDEX_CHANGED where earlier buckets were made with other parameters
-   */
-  bucket(value: V | null): Promise<Bucket | null>
 }
 
 /** Seals, opens and indexes the values of one field, without any ORM. `null` stays `null`. */

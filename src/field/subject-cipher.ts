@@ -1,4 +1,4 @@
-import type { FieldIndexCipher } from './field-cipher'
+import type { FieldIndexCipher } from './field-index-cipher'
 
 /** Names a subject: `5`, `5n` and `'5'` are one, and UUIDs are compared in lower case. */
 export type SubjectId = string | number | bigint

@@ -40,6 +40,22 @@ export function contentStore(
     insertKey: (insertion) => update((content) => insertKey(content, insertion)),
     changeState: (id, from, to) => update((content) => changeState(content, id, from, to)),
     replaceWraps: (key, wraps) => update((content) => replaceWraps(content, key, wraps)),
+    ...subjectStore(read, update),
+    loadIndexes: async (domain) =>
+      (await read()).indexes.filter((record) => record.domain === domain),
+    insertIndexes: async (records) => {
+      await update((content) => insertIndexes(content, records))
+    },
+    replaceIndex: (previous, next) => update((content) => replaceIndex(content, previous, next)),
+  }
+}
+
+/** The part of the store that is about data subjects. */
+function subjectStore(
+  read: () => Promise<StoreContent>,
+  update: (change: ContentChange) => Promise<boolean>,
+) {
+  return {
     loadSubjectKeys: async (domain, wanted) => findSubjectKeys(await read(), domain, wanted),
     insertSubjectKeys: async (records) => {
       await update((content) => insertSubjectKeys(content, records))
@@ -60,11 +76,5 @@ export function contentStore(
     },
     loadTombstones: async (domain) =>
       (await read()).tombstones.filter((tombstone) => tombstone.domain === domain),
-    loadIndexes: async (domain) =>
-      (await read()).indexes.filter((record) => record.domain === domain),
-    insertIndexes: async (records) => {
-      await update((content) => insertIndexes(content, records))
-    },
-    replaceIndex: (previous, next) => update((content) => replaceIndex(content, previous, next)),
-  }
+  } satisfies Partial<KeyStore>
 }

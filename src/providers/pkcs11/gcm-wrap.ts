@@ -5,7 +5,7 @@ import type { TokenSession } from './key-wrap'
 import type { Handle } from './module'
 
 /** IV, ciphertext, tag. Never the length of a key wrap, so the two cannot be confused. */
-export const GCM_WRAP_BYTES = IV_BYTES + KEY_BYTES + TAG_BYTES
+export const GCM_WRAP_BYTES: number = IV_BYTES + KEY_BYTES + TAG_BYTES
 
 /** What a token answers that makes every IV itself and refuses a given one. */
 const IV_REFUSED = ['CKR_MECHANISM_PARAM_INVALID', 'CKR_ARGUMENTS_BAD']

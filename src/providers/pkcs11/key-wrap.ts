@@ -11,7 +11,7 @@ export interface TokenSession {
 
 const BINDING_BYTES = 32
 /** A wrapped key: 32 bytes of key, 32 of binding, 8 of RFC 3394. */
-export const KEY_WRAP_BYTES = KEY_BYTES + BINDING_BYTES + 8
+export const KEY_WRAP_BYTES: number = KEY_BYTES + BINDING_BYTES + 8
 
 /**
  * AES key wrap of `key | binding` by the token.

@@ -1,24 +1,19 @@
-import { spawnSync } from 'node:child_process'
-import { cpSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
-import { join, resolve } from 'node:path'
+import { join } from 'node:path'
 import { Client } from 'pg'
 import { beforeAll, describe, expect, inject, it } from 'vitest'
+import { runNode, type UserProject, userProject } from './built-package'
 import { extractCodeBlocks, readCodeBlocks } from './docs/code-blocks'
 
 // The documents' code is compiled as a user's project would compile it: against the built package,
 // reached by its name through its `exports`.
-const ROOT = resolve(__dirname, '..')
-const PROJECT = join(ROOT, '.cache', 'docs')
 const blocks = readCodeBlocks()
+let project: UserProject
 
 describe('code in the documents', () => {
   beforeAll(() => {
-    rmSync(PROJECT, { recursive: true, force: true })
-    installPackage(join(PROJECT, 'node_modules', 'mortise'))
-    // A project of its own: within the repository, 'mortise' would be the repository itself.
-    writeFileSync(join(PROJECT, 'package.json'), '{ "private": true }')
-    for (const { name, code } of blocks) writeFileSync(join(PROJECT, `${name}.mts`), code)
-    writeFileSync(join(PROJECT, 'tsconfig.json'), JSON.stringify(TSCONFIG))
+    project = userProject('docs')
+    for (const { name, code } of blocks) project.write(`${name}.mts`, code)
+    project.write('tsconfig.json', JSON.stringify(TSCONFIG))
   })
 
   it('has a quick start that runs', () => {
@@ -26,10 +21,8 @@ describe('code in the documents', () => {
   })
 
   it('compiles', () => {
-    expect(node(['node_modules/typescript/bin/tsc', '-p', PROJECT])).toEqual({
-      code: 0,
-      output: '',
-    })
+    const compiled = runNode(['node_modules/typescript/bin/tsc', '-p', project.folder])
+    expect(compiled).toEqual({ code: 0, output: '' })
   })
 
   it.each(blocks.filter(({ runs }) => runs))('$name runs', async ({ name }) => {
@@ -37,7 +30,7 @@ describe('code in the documents', () => {
       DATABASE_URL: await emptyDatabase(),
       MORTISE_ROOT_KEY: 'A'.repeat(42).concat('E'),
     }
-    const { code, output } = node([join(PROJECT, `${name}.mjs`)], env)
+    const { code, output } = runNode([join(project.folder, `${name}.mjs`)], env)
     expect(output).toContain('Ada')
     expect(code).toBe(0)
   })
@@ -57,22 +50,6 @@ const TSCONFIG = {
     ...{ experimentalDecorators: true, emitDecoratorMetadata: true, noEmitOnError: false },
   },
   include: ['*.mts'],
-}
-
-function installPackage(folder: string): void {
-  mkdirSync(folder, { recursive: true })
-  cpSync(join(ROOT, 'package.json'), join(folder, 'package.json'))
-  const { code, output } = node(['scripts/build.mjs', join(folder, 'dist')])
-  if (code !== 0) throw new Error(output)
-}
-
-function node(
-  args: string[],
-  env: NodeJS.ProcessEnv = {},
-): { code: number | null; output: string } {
-  const options = { cwd: ROOT, env: { ...process.env, ...env }, encoding: 'utf8' } as const
-  const { status, stdout, stderr } = spawnSync(process.execPath, args, options)
-  return { code: status, output: stdout + stderr }
 }
 
 /** The quick start makes its own tables, so it gets a database of its own. */

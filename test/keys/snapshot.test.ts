@@ -246,6 +246,7 @@ describe('a store with a single connection', () => {
       return to
     }
     const store: KeyStore = {
+      ...committed,
       writesOnSession: true,
       loadKeys: (domain, session) => of(session).loadKeys(domain),
       loadEpoch: (domain, session) => of(session).loadEpoch(domain),

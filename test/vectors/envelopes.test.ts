@@ -4,16 +4,15 @@ import { aadOf } from '../../src/envelope/field-context'
 import { fromText, toText } from '../../src/envelope/format'
 import { inspectEnvelope } from '../../src/envelope/inspect'
 import { createOpener, keyNameOf } from '../../src/envelope/open'
-import { rewrapEnvelope, rewrapKeyBlock } from '../../src/envelope/rewrap'
 import type { MortiseErrorCode } from '../../src/errors'
 import {
   applicationValue,
   contextOf,
-  dataKey,
   hex,
-  openingKey,
+  openingKeys,
   readVectors,
   rowIdOf,
+  type Unwrap,
   type VectorField,
   type VectorRow,
 } from './load'
@@ -30,42 +29,53 @@ interface OpenCase {
   aad: string
   envelope: string
   text: string
+  dek: string
+  /** With b2. */
+  subjectRef?: string
+  /** With b3. */
+  wrappedDek?: string
 }
 
-interface ReservedCase {
+interface Failure {
   name: string
-  keyId: string
-  flags: number
-  wrappedDekBytes: number
-  commitment: string
-  ciphertextBytes: number
   envelope: string
-}
-
-interface RewrapCase {
-  name: string
-  from: string
-  to: string
-  envelope: string
-  rewrapped: string
+  field: VectorField
+  row: VectorRow
+  /** Of subject: null where none is given. */
+  subjectRef?: string | null
+  /** Of provider: null where all of them are meant. */
+  unwraps?: Unwrap[] | null
+  code: MortiseErrorCode
 }
 
 interface Failures {
-  open: { name: string; envelope: string; field: VectorField; row: VectorRow; code: Code }[]
-  text: { name: string; text: string; code: Code }[]
-  rewrap: { name: string; envelope: string; from: string; to: string; code: Code }[]
+  open: Failure[]
+  subject: Failure[]
+  provider: Failure[]
+  providerUnwraps: Unwrap[]
+  text: { name: string; text: string; code: MortiseErrorCode }[]
 }
 
-type Code = MortiseErrorCode
+type Kind = 'open' | 'subject' | 'provider'
 
-const { open, reserved } = readVectors<{ open: OpenCase[]; reserved: ReservedCase[] }>(
-  'envelopes.json',
-)
-const { rewraps } = readVectors<{ rewraps: RewrapCase[] }>('rewraps.json')
+const cases = readVectors<Record<Kind, OpenCase[]>>('envelopes.json')
+const all = [...cases.open, ...cases.subject, ...cases.provider]
+const unwraps = cases.provider.map(({ keyId, wrappedDek = '', dek }) => ({
+  keyId,
+  wrappedDek,
+  dek,
+}))
 const failures = readVectors<Failures>('must-fail.json')
+const refusals = [...failures.open, ...failures.subject, ...failures.provider]
+
+function attempt({ envelope, field, row, subjectRef, unwraps: own }: Failure): unknown {
+  const opener = createOpener(openingKeys(own ?? failures.providerUnwraps))
+  const ref = subjectRef === null || subjectRef === undefined ? undefined : hex(subjectRef)
+  return opener.open(hex(envelope), contextOf(field), rowIdOf(row), ref)
+}
 
 describe('envelopes that open', () => {
-  test.each(open)('$name', (vector) => {
+  test.each(all)('$name', (vector) => {
     const field = contextOf(vector.field)
     const rowId = rowIdOf(vector.row)
     const value = applicationValue(field.type, vector.value)
@@ -73,81 +83,69 @@ describe('envelopes that open', () => {
     expect(rowId?.toString('hex') ?? null).toBe(vector.rowId)
     expect(aadOf(field, field.pad !== null, rowId).toString('hex')).toBe(vector.aad)
     expect(encodeValue(field.type, value, 'f').toString('hex')).toBe(vector.encoded)
-    expect(createOpener(openingKey).open(envelope, field, rowId)).toStrictEqual(value)
+    expect(openOne(vector)).toStrictEqual(value)
     expect(toText(envelope)).toBe(vector.text)
     expect(fromText(vector.text)).toEqual(envelope)
-    expect(keyNameOf(envelope)).toEqual({ id: vector.keyId, kind: 'data' })
+  })
+
+  test.each(all)('$name: described without a key', (vector) => {
+    const { subjectRef, wrappedDek } = vector
+    const kind = subjectRef ? 'subject' : wrappedDek ? 'provider' : 'data'
+    const wrappedDekBytes = wrappedDek ? wrappedDek.length / 2 : 40
+    expect(keyNameOf(hex(vector.envelope))).toEqual({ id: vector.keyId, kind })
     expect(inspectEnvelope(vector.text)).toMatchObject({
       format: 1,
-      flags: { rowBound: field.rowBound, padded: field.pad !== null, subjectKey: false },
+      flags: {
+        rowBound: vector.field.rowBound,
+        padded: vector.field.pad !== null,
+        subjectKey: kind === 'subject',
+        providerWrapped: kind === 'provider',
+      },
       keyId: vector.keyId,
-      wrappedDekBytes: 40,
+      wrappedDekBytes,
       ciphertextBytes: vector.plaintext.length / 2,
-      overheadBytes: 98,
+      overheadBytes: 58 + wrappedDekBytes + (kind === 'provider' ? 2 : 0),
       text: true,
     })
   })
 
-  test('all with one opener, as a page', () => {
-    const opener = createOpener(openingKey)
-    for (const { envelope, field, row, value } of open) {
-      const opened = opener.open(hex(envelope), contextOf(field), rowIdOf(row))
-      expect(opened).toStrictEqual(applicationValue(field.type, value))
+  test('all with one opener, as a page of all kinds', () => {
+    const opener = createOpener(openingKeys(unwraps))
+    for (const vector of all) {
+      expect(openOne(vector, opener)).toStrictEqual(
+        applicationValue(vector.field.type, vector.value),
+      )
     }
   })
-})
 
-describe('reserved flags', () => {
-  test.each(reserved)('$name: inspected, not opened', (vector) => {
-    const envelope = hex(vector.envelope)
-    const { flags, ...info } = inspectEnvelope(envelope)
-    const bits = [flags.rowBound, flags.padded, flags.subjectKey, flags.providerWrapped]
-    expect(bits.reduce((sum, bit, index) => sum + (bit ? 1 << index : 0), 0)).toBe(vector.flags)
-    expect(info).toMatchObject({
-      keyId: vector.keyId,
-      wrappedDekBytes: vector.wrappedDekBytes,
-      commitment: vector.commitment,
-      ciphertextBytes: vector.ciphertextBytes,
-    })
-  })
-})
-
-describe('rewraps', () => {
-  test.each(rewraps)('$name', ({ envelope, from, to, rewrapped }) => {
-    const head = hex(envelope).subarray(0, 82)
-    expect(rewrapEnvelope(hex(envelope), dataKey(from), dataKey(to))).toEqual(hex(rewrapped))
-    expect(rewrapKeyBlock(head, dataKey(from), dataKey(to))).toEqual(hex(rewrapped.slice(0, 100)))
-  })
+  function openOne(vector: OpenCase, opener = createOpener(openingKeys(unwraps))): unknown {
+    const ref = vector.subjectRef === undefined ? undefined : hex(vector.subjectRef)
+    return opener.open(hex(vector.envelope), contextOf(vector.field), rowIdOf(vector.row), ref)
+  }
 })
 
 describe('must fail', () => {
-  test.each(failures.open)('open: $name -> $code', ({ envelope, field, row, code }) => {
-    const opener = createOpener(openingKey)
-    const attempt = () => opener.open(hex(envelope), contextOf(field), rowIdOf(row))
-    expect(attempt).toThrow(expect.objectContaining({ name: 'MortiseError', code }))
+  test.each(refusals)('open: $name -> $code', (vector) => {
+    expect(() => attempt(vector)).toThrow(
+      expect.objectContaining({ name: 'MortiseError', code: vector.code }),
+    )
   })
 
   test.each(failures.text)('text: $name -> $code', ({ text, code }) => {
     expect(() => inspectEnvelope(text)).toThrow(expect.objectContaining({ code }))
   })
 
-  test.each(failures.rewrap)('rewrap: $name -> $code', ({ envelope, from, to, code }) => {
-    const attempt = () => rewrapEnvelope(hex(envelope), dataKey(from), dataKey(to))
-    expect(attempt).toThrow(expect.objectContaining({ code }))
-  })
-
   test('every failure to decrypt is the same error', () => {
-    const opener = createOpener(openingKey)
-    const errors = failures.open
+    const errors = refusals
       .filter(({ code }) => code === 'ERR_DECRYPTION_FAILED')
-      .map(({ envelope, field, row }) => {
+      .map((vector) => {
         try {
-          return opener.open(hex(envelope), contextOf(field), rowIdOf(row))
+          return attempt(vector)
         } catch (error) {
           return { ...(error as Error), message: (error as Error).message }
         }
       })
-    expect(errors.length).toBeGreaterThan(150)
+    expect(errors.length).toBeGreaterThan(400)
     expect(new Set(errors.map((error) => JSON.stringify(error))).size).toBe(1)
     expect(errors[0]).toStrictEqual({
       name: 'MortiseError',

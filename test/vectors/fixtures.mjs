@@ -25,6 +25,54 @@ export const KEYS = {
   foreign: key('foreign', 'clinic-7', 'data', 1, 'active'),
 }
 
+const keyId = (name) => fixedBytes(`key id ${name}`).subarray(0, 8).toString('hex')
+
+/** Rows without key material: their provider wraps DEKs itself. */
+export const PROVIDER_KEYS = Object.fromEntries(
+  [
+    ['wrapped', 'default', 4, 'decrypt-only'],
+    ['rewrapped', 'default', 5, 'active'],
+    ['off', 'default', 6, 'disabled'],
+    ['elsewhere', 'clinic-7', 2, 'active'],
+  ].map(([name, domain, version, state]) => [
+    name,
+    { name, id: keyId(`provider ${name}`), domain, purpose: 'data', version, state },
+  ]),
+)
+
+/** Index KEKs that subject_refs are made under, by domain. */
+export const SUBJECT_INDEX_KEKS = {
+  default: KEYS.index.kek,
+  'clinic-7': fixedBytes('kek index of clinic-7'),
+}
+
+export const SUBJECTS = {
+  tenant: '42',
+  person: '0190a5b2-7c1e-7d3f-8a4b-5c6d7e8f9a0b',
+  text: 'Zoë/№ 7',
+}
+
+const subjectKey = (name, subject, kekName, state = 'live') => ({
+  name,
+  id: keyId(`subject ${name}`),
+  domain: KEYS[kekName].domain,
+  subject,
+  kek: KEYS[kekName],
+  key: fixedBytes(`subject key ${name}`),
+  state,
+})
+
+export const SUBJECT_KEYS = {
+  tenant: subjectKey('tenant', SUBJECTS.tenant, 'first'),
+  person: subjectKey('person', SUBJECTS.person, 'second'),
+  text: subjectKey('text', SUBJECTS.text, 'second'),
+  foreign: subjectKey('foreign', SUBJECTS.tenant, 'foreign'),
+  destroyed: subjectKey('destroyed', 'erased', 'second', 'destroyed'),
+}
+
+/** The AES-256 root key that an HSM would hold. */
+export const HSM_ROOT_KEY = fixedBytes('hsm root key')
+
 export const ROWS = {
   uuid: { kind: 'uuid', value: '0190a5b2-7c1e-7d3f-8a4b-5c6d7e8f9a0b' },
   integer: { kind: 'integer', value: '9007199254740993' },

@@ -8,11 +8,20 @@ export const LABELS = {
   dekWrap: 'mortise/1/dek-wrap',
   record: 'mortise/1/record',
   iv: 'mortise/1/iv',
+  subjectWrap: 'mortise/1/subject-wrap',
+  index: 'mortise/1/index',
+  context: 'mortise/1/context',
 }
 export const FLAGS = { rowBound: 1, padded: 2, subjectKey: 4, providerWrapped: 8 }
 
 export const hex = (text) => Buffer.from(text, 'hex')
 export const join = (...parts) => Buffer.concat(parts.map((part) => Buffer.from(part)))
+
+export function flip(bytes, offset, bit) {
+  const copy = Buffer.from(bytes)
+  copy[offset] ^= 1 << bit
+  return copy
+}
 
 export function uint(bytes, value) {
   const out = Buffer.alloc(bytes)
@@ -22,6 +31,7 @@ export function uint(bytes, value) {
 
 const lp = (part) => join(uint(4, Buffer.byteLength(part)), part)
 const encode = (...parts) => join(...parts.map(lp))
+const sha256 = (bytes) => createHash('sha256').update(bytes).digest()
 const hmac = (hash, key, data) => createHmac(hash, key).update(data).digest()
 const kdf = (key, ...parts) => hmac('sha256', key, join(encode(...parts), [1]))
 
@@ -30,11 +40,52 @@ function keyWrap(wrappingKey, key) {
   return join(cipher.update(key), cipher.final())
 }
 
+/** C of a key store row. */
+export const contextParts = (use, { id, domain, purpose, version }) => [
+  use,
+  domain,
+  purpose,
+  hex(id),
+  uint(4, version),
+]
+
+/** C as a PKCS#11 provider binds it. */
+export const encodeContext = (context) => encode(LABELS.context, ...context)
+
+export const inAppWrap = (rootSecret, context, key) =>
+  keyWrap(kdf(rootSecret, LABELS.rootWrap, ...context), key)
+
+/** 72 bytes: KW(root key, key | binding). `binding` differs from the context's in must-fail cases. */
+export function hsmKeyWrap(rootKey, context, key, binding = sha256(encodeContext(context))) {
+  return keyWrap(rootKey, join(key, binding))
+}
+
+/** 60 bytes: IV, ciphertext, tag. */
+export const hsmGcmWrap = (rootKey, context, key, iv) =>
+  join(iv, gcm(rootKey, iv, encodeContext(context), key))
+
+export function subjectRef(indexKek, domain, generation, subject) {
+  const names = [domain, 'subject', '', 'exact', '', uint(4, 128), [generation]]
+  const indexKey = kdf(indexKek, LABELS.index, ...names.map((name) => Buffer.from(name)))
+  const encoded = join([1], subject)
+  const digest = hmac('sha256', indexKey, encoded)
+  return { indexKey, encoded, subjectRef: join([generation], digest.subarray(0, 16)) }
+}
+
+/** KW(KDF(KEK, "mortise/1/subject-wrap", domain, subject key id, subject_ref), subject key). */
+export const wrapSubjectKey = (kek, { domain, id, key }, ref) =>
+  keyWrap(kdf(kek, LABELS.subjectWrap, domain, hex(id), ref), key)
+
+export const subjectDekWrapKey = ({ key, domain, id }) =>
+  kdf(key, LABELS.dekWrap, domain, 'subject', hex(id))
+
+export const wrapDekForSubject = (subjectKey, dek) => keyWrap(subjectDekWrapKey(subjectKey), dek)
+
 /** Everything that format 1 derives from one KEK: { id, domain, purpose, version, kek }. */
 export function deriveKey(rootSecret, { id, domain, purpose, version, kek }) {
-  const context = ['kek', domain, purpose, hex(id), uint(4, version)]
+  const context = contextParts('kek', { id, domain, purpose, version })
   return {
-    inAppWrap: keyWrap(kdf(rootSecret, LABELS.rootWrap, ...context), kek),
+    inAppWrap: inAppWrap(rootSecret, context, kek),
     kcv: kdf(kek, LABELS.kcv, domain, purpose, hex(id), uint(4, version)),
   }
 }
@@ -52,10 +103,7 @@ export function recordKeys(dek, domain) {
 }
 
 export function fieldIv(domain, fieldId) {
-  const digest = createHash('sha256')
-    .update(encode(LABELS.iv, domain, fieldId))
-    .digest()
-  return digest.subarray(0, 12)
+  return sha256(encode(LABELS.iv, domain, fieldId)).subarray(0, 12)
 }
 
 export function rowIdBytes({ kind, value }) {

@@ -5,7 +5,7 @@ import { createFieldContext, type FieldContext } from '../../src/envelope/field-
 import { encodeRowId, type RowIdKind } from '../../src/envelope/row-id'
 import type { ValueType } from '../../src/envelope/value-type'
 import { MortiseError } from '../../src/errors'
-import type { DataKey } from '../../src/keys/access'
+import type { DataKey, KeyKind, OpeningKey, ProviderDeks, SubjectKey } from '../../src/keys/access'
 
 /** A field as the vector files write it. */
 export interface VectorField {
@@ -13,6 +13,7 @@ export interface VectorField {
   fieldId: string
   type: ValueType
   rowBound: boolean
+  subject?: boolean
   pad: number | null
 }
 
@@ -41,10 +42,43 @@ export const { keys: vectorKeys, rootSecret } = readVectors<{
   rootSecret: string
 }>('keys.json')
 
+/** A subject key as its row of the key store holds it, and in clear. */
+export interface VectorSubjectKey {
+  name: string
+  id: string
+  domain: string
+  subject: string
+  subjectRef: string
+  state: 'live' | 'destroyed'
+  kekId: string
+  key: string
+  wrapped: string
+  dekWrapKey: string
+}
+
+/** A key without material. */
+export type VectorProviderKey = Pick<VectorKey, 'id' | 'domain' | 'version' | 'state'>
+
+/** What the provider of a key makes of a blob. */
+export interface Unwrap {
+  keyId: string
+  wrappedDek: string
+  dek: string
+}
+
+export const { keys: vectorSubjectKeys } = readVectors<{ keys: VectorSubjectKey[] }>(
+  'subject-keys.json',
+)
+export const { keys: vectorProviderKeys } = readVectors<{ keys: VectorProviderKey[] }>(
+  'provider-keys.json',
+)
+
+const notFound = (id: string) => new MortiseError('ERR_KEY_NOT_FOUND', `no such key ${id}`)
+
 /** A key by id whatever its state; for rewraps. */
 export function dataKey(id: string): DataKey {
   const key = vectorKeys.find((candidate) => candidate.id === id)
-  if (!key?.dekWrapKey) throw new MortiseError('ERR_KEY_NOT_FOUND', `no data key ${id}`)
+  if (!key?.dekWrapKey) throw notFound(id)
   return {
     id,
     idBytes: hex(id),
@@ -54,13 +88,47 @@ export function dataKey(id: string): DataKey {
   }
 }
 
-/** A key by id under the rules of opening, as a keyring applies them. */
-export function openingKey(id: string): DataKey {
-  const key = dataKey(id)
-  if (vectorKeys.some((candidate) => candidate.id === id && candidate.state === 'disabled')) {
-    throw new MortiseError('ERR_KEY_STATE', `key ${id} is disabled`)
+/** A subject key by id; one that was destroyed is refused as a keyring does. */
+export function subjectKey(id: string): SubjectKey {
+  const key = vectorSubjectKeys.find((candidate) => candidate.id === id)
+  if (key === undefined) throw notFound(id)
+  if (key.state === 'destroyed') {
+    throw new MortiseError('ERR_SUBJECT_SHREDDED', `subject key ${id} was destroyed`)
   }
-  return key
+  return {
+    id,
+    idBytes: hex(id),
+    domain: key.domain,
+    subjectRef: hex(key.subjectRef),
+    dekWrapKey: secretKey(hex(key.dekWrapKey)),
+  }
+}
+
+/** What the provider of a key unwraps, whatever the key's state; for rewraps. */
+export function providerDeks(id: string, unwraps: readonly Unwrap[]): ProviderDeks {
+  const key = vectorProviderKeys.find((candidate) => candidate.id === id)
+  if (key === undefined) throw notFound(id)
+  const deks = unwraps
+    .filter(({ keyId }) => keyId === id)
+    .map(({ wrappedDek, dek }) => [latin1(wrappedDek), secretKey(hex(dek))] as const)
+  return { id, domain: key.domain, deks: new Map(deks) }
+}
+
+const latin1 = (text: string) => hex(text).toString('latin1')
+
+/** Keys under the rules of opening, as a keyring applies them. */
+export function openingKeys(
+  unwraps: readonly Unwrap[] = [],
+): (id: string, kind: KeyKind) => OpeningKey {
+  return (id, kind) => {
+    if (kind === 'subject') return subjectKey(id)
+    const key = kind === 'data' ? dataKey(id) : providerDeks(id, unwraps)
+    const rows = [...vectorKeys, ...vectorProviderKeys]
+    if (rows.some((row) => row.id === id && row.state === 'disabled')) {
+      throw new MortiseError('ERR_KEY_STATE', `key ${id} is disabled`)
+    }
+    return key
+  }
 }
 
 export const contextOf = (field: VectorField): FieldContext =>

@@ -1,5 +1,15 @@
 import { field, fixedBytes, KEYS, ROWS } from './fixtures.mjs'
-import { FLAGS, hex, join, recordKeys, sealEnvelope, toText, uint, wrapDek } from './format-1.mjs'
+import {
+  FLAGS,
+  flip,
+  hex,
+  join,
+  recordKeys,
+  sealEnvelope,
+  toText,
+  uint,
+  wrapDek,
+} from './format-1.mjs'
 import { envelopeCase } from './success-cases.mjs'
 
 const MALFORMED = 'ERR_ENVELOPE_MALFORMED'
@@ -23,12 +33,6 @@ const open = (name, envelope, code, target = PLAIN, row = null) => ({
 
 const plain = () => envelopeCase('must fail, plain', PLAIN, 'Ada')
 const bound = () => envelopeCase('must fail, bound', BOUND, 'Ada', { row: ROWS.uuid })
-
-function flip(bytes, offset, bit) {
-  const copy = Buffer.from(bytes)
-  copy[offset] ^= 1 << bit
-  return copy
-}
 
 function flipCode(offset, bit) {
   if (offset === 0) return bit < 4 ? VERSION : MALFORMED
@@ -143,7 +147,7 @@ function contexts() {
   ]
 }
 
-function reservedAndImpossible() {
+function flagsAndLengths() {
   const { envelope } = plain()
   const id = envelope.subarray(2, 10)
   const rest = envelope.subarray(50)
@@ -163,8 +167,8 @@ function reservedAndImpossible() {
       join([0xe1, 12], provider(40, 40).subarray(2)),
       MALFORMED,
     ),
-    open('b2: reserved', flagged(4), WRONG_FLAGS),
-    open('b3: reserved', provider(40, 40), WRONG_FLAGS),
+    open('b2 in a field without a subject', flagged(4), WRONG_FLAGS),
+    open('b3 with the id of a key that has material', provider(40, 40), NO_KEY),
     open('b3 with L = 0', provider(0, 0), MALFORMED),
     open('b3 with L = 1025', provider(1025, 1025), MALFORMED),
     open('b3 with L past the end', provider(1024, 40), MALFORMED),
@@ -292,7 +296,7 @@ export const openFailures = () => [
   ...truncations(),
   ...headForgeries(),
   ...contexts(),
-  ...reservedAndImpossible(),
+  ...flagsAndLengths(),
   ...plaintexts(),
 ]
 
@@ -346,7 +350,7 @@ export function rewrapFailures() {
       join(other.subarray(0, 50), envelope.subarray(50)),
       FAILED,
     ),
-    refuse('b2: reserved', join([0xe1, 4], envelope.subarray(2)), WRONG_FLAGS),
+    refuse('b2: the subject key is what moves', join([0xe1, 4], envelope.subarray(2)), WRONG_FLAGS),
     refuse('unknown flag', join([0xe1, 16], envelope.subarray(2)), MALFORMED),
     refuse('format version 2', join([0xe2], envelope.subarray(1)), VERSION),
     refuse('no ciphertext', envelope.subarray(0, 98), MALFORMED),

@@ -1,7 +1,7 @@
 import { afterEach, expect, test, vi } from 'vitest'
 import { randomBytes } from '../../src/crypto/random'
 import { encodeValue } from '../../src/envelope/codec'
-import { sealRecord } from '../../src/envelope/seal'
+import { sealRecord, sealRecordByProvider } from '../../src/envelope/seal'
 import {
   applicationValue,
   contextOf,
@@ -9,8 +9,10 @@ import {
   hex,
   readVectors,
   rowIdOf,
+  subjectKey,
   type VectorField,
   type VectorRow,
+  vectorProviderKeys,
 } from './load'
 
 // Sealing is random through its DEK alone: given the DEK of a vector, it must give its bytes.
@@ -24,10 +26,13 @@ interface SealCase {
   value: unknown
   keyId: string
   dek: string
+  /** With b3: what the provider answers. */
+  wrappedDek?: string
   envelope: string
 }
 
-const { open } = readVectors<{ open: SealCase[] }>('envelopes.json')
+const { open, subject, provider } =
+  readVectors<Record<'open' | 'subject' | 'provider', SealCase[]>>('envelopes.json')
 
 function inputOf({ field, row, value }: SealCase) {
   const encoded = encodeValue(field.type, applicationValue(field.type, value), 'f')
@@ -38,6 +43,26 @@ test.each(open)('$name', (vector) => {
   vi.mocked(randomBytes).mockReturnValueOnce(hex(vector.dek))
   const [envelope] = sealRecord(dataKey(vector.keyId), [inputOf(vector)])
   expect(envelope?.toString('hex')).toBe(vector.envelope)
+})
+
+test.each(subject)('$name', (vector) => {
+  vi.mocked(randomBytes).mockReturnValueOnce(hex(vector.dek))
+  const [envelope] = sealRecord(subjectKey(vector.keyId), [inputOf(vector)])
+  expect(envelope?.toString('hex')).toBe(vector.envelope)
+})
+
+test.each(provider)('$name', async (vector) => {
+  const drawn = hex(vector.dek)
+  vi.mocked(randomBytes).mockReturnValueOnce(drawn)
+  const row = vectorProviderKeys.find(({ id }) => id === vector.keyId)!
+  const wrapDek = async (dek: Uint8Array) => {
+    expect(Buffer.from(dek)).toEqual(hex(vector.dek))
+    return hex(vector.wrappedDek!)
+  }
+  const key = { ...row, idBytes: hex(row.id), wrapDek }
+  const [envelope] = await sealRecordByProvider(key, [inputOf(vector)])
+  expect(envelope?.toString('hex')).toBe(vector.envelope)
+  expect(drawn).toEqual(Buffer.alloc(32))
 })
 
 test('a record of several fields draws one DEK, and zeroes it', () => {

@@ -12,17 +12,22 @@ import {
   rowIdBytes,
   sealEnvelope,
   toText,
-  uint,
   wrapDek,
 } from './format-1.mjs'
 
-/** One envelope with everything that leads to it. */
-export function envelopeCase(name, target, value, { key = KEYS.first, row = null, dek } = {}) {
+/**
+ * One envelope with everything that leads to it. `kind` is b2 or b3; with either, `wrap` makes what
+ * stands between key id and commitment.
+ */
+export function envelopeCase(name, target, value, options = {}) {
+  const { key = KEYS.first, row = null, dek, kind = 0, wrap = () => undefined } = options
   const secret = dek ?? fixedBytes(`dek ${name}`)
-  const flags = (target.rowBound ? FLAGS.rowBound : 0) | (target.pad === null ? 0 : FLAGS.padded)
+  const bound = target.rowBound ? FLAGS.rowBound : 0
+  const flags = kind | bound | (target.pad === null ? 0 : FLAGS.padded)
   const encoded = encodeValue(target.type, value)
   const plaintext = target.pad === null ? encoded : padded(encoded, target.pad)
-  const envelope = sealEnvelope({ key, dek: secret, flags, field: target, row, plaintext })
+  const head = { wrappedDek: wrap(secret) }
+  const envelope = sealEnvelope({ key, dek: secret, flags, field: target, row, plaintext, head })
   return {
     name,
     field: target,
@@ -96,31 +101,6 @@ export const openCases = () => [
   ...oneRecord(),
   ...otherKeys(),
 ]
-
-/** Envelopes whose flags this release describes but does not open. */
-export function reservedCases() {
-  const sample = envelopeCase('reserved', field('string'), 'Ada')
-  const tail = sample.envelope.subarray(50)
-  const blob = (length) => join(uint(2, length), Buffer.alloc(length, 0xb7))
-  const start = (flags) => join([0xe1, flags], Buffer.from(sample.keyId, 'hex'))
-  const wrapped = sample.envelope.subarray(10, 50)
-  const make = (name, flags, wrap) => ({
-    name,
-    keyId: sample.keyId,
-    flags,
-    wrappedDekBytes: flags & FLAGS.providerWrapped ? wrap.length - 2 : wrap.length,
-    commitment: sample.envelope.subarray(50, 82),
-    ciphertextBytes: sample.plaintext.length,
-    envelope: join(start(flags), wrap, tail),
-  })
-  return [
-    make('subject key', 4, wrapped),
-    make('subject key, row-bound and padded', 7, wrapped),
-    make('provider-wrapped, shortest', 8, blob(1)),
-    make('provider-wrapped, longest', 8, blob(1024)),
-    make('provider-wrapped, row-bound and padded', 11, blob(184)),
-  ]
-}
 
 export function rewrapCases() {
   const { first, second } = KEYS

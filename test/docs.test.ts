@@ -1,8 +1,11 @@
 import { join } from 'node:path'
 import { Client } from 'pg'
-import { beforeAll, describe, expect, inject, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
+import type { KeyProvider } from '../src/providers/provider'
+import { providerConformance } from '../src/testing'
 import { runNode, type UserProject, userProject } from './built-package'
 import { extractCodeBlocks, readCodeBlocks } from './docs/code-blocks'
+import { startFakeVault } from './docs/fake-vault'
 
 // The documents' code is compiled as a user's project would compile it: against the built package,
 // reached by its name through its `exports`.
@@ -33,6 +36,45 @@ describe('code in the documents', () => {
     const { code, output } = runNode([join(project.folder, `${name}.mjs`)], env)
     expect(output).toContain('Ada')
     expect(code).toBe(0)
+  })
+
+  // Compiled above; its errors are of another copy of mortise, as a user's might be.
+  const vault = startFakeVault()
+  afterAll(async () => (await vault).close())
+  const provider = async (
+    key: string,
+    token = 's.test',
+    address?: string,
+  ): Promise<KeyProvider> => {
+    const file = join(project.folder, 'docs-how-to-write-a-provider-1.mjs')
+    const { vaultKeyProvider } = await import(/* @vite-ignore */ file)
+    return vaultKeyProvider({ address: address ?? (await vault).address, key, token: () => token })
+  }
+  const checks = providerConformance({
+    create: () => provider('one'),
+    createOther: () => provider('two'),
+    createUnavailable: () => provider('one', 's.test', 'http://127.0.0.1:9'),
+    secrets: ['s.test'],
+  })
+  it.each(checks)('write-a-provider: $name', ({ run }) => run())
+
+  it.each([
+    ['one', 's.other', 'access'],
+    ['three', 's.test', 'state'],
+  ])('write-a-provider: key %s with token %s is a failure of %s', async (key, token, failure) => {
+    const context = {
+      use: 'kek',
+      domain: 'd',
+      purpose: 'data',
+      id: '0'.repeat(16),
+      version: 1,
+    } as const
+    const wrapping = (await provider(key, token)).wrapKey(Buffer.alloc(32, 7), context)
+    await expect(wrapping).rejects.toMatchObject({
+      code: 'ERR_KEY_PROVIDER',
+      failure,
+      retryable: false,
+    })
   })
 
   it('is found by its fence', () => {

@@ -1,13 +1,14 @@
 import { asBuffer } from '../bytes'
-import { raiseEpoch, type StoreContent } from './content'
+import { epochOf, raiseEpoch, type StoreContent } from './content'
 import type { KeyStore, SubjectKeyRecord, Tombstone } from './store'
 
 /** See `KeyStore.loadSubjectKeys`. */
 export function findSubjectKeys(
-  { subjectKeys, tombstones }: StoreContent,
+  content: StoreContent,
   domain: string,
   wanted: Parameters<KeyStore['loadSubjectKeys']>[1],
-): { keys: SubjectKeyRecord[]; tombstones: Tombstone[] } {
+): { epoch: number; keys: SubjectKeyRecord[]; tombstones: Tombstone[] } {
+  const { subjectKeys, tombstones } = content
   const ids = new Set(wanted.ids)
   const refs = new Set(wanted.refs.map(refText))
   const buried = new Set(tombstones.map(({ id }) => id))
@@ -17,7 +18,8 @@ export function findSubjectKeys(
       !buried.has(key.id) &&
       (ids.has(key.id) || refs.has(refText(key.subjectRef))),
   )
-  return { keys, tombstones: tombstones.filter((one) => one.domain === domain && ids.has(one.id)) }
+  const asked = tombstones.filter((one) => one.domain === domain && ids.has(one.id))
+  return { epoch: epochOf(content, domain), keys, tombstones: asked }
 }
 
 /** Adds the keys whose (domain, subject_ref) and id are free; `null` where that is none. */

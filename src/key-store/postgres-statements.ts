@@ -1,4 +1,5 @@
 import type { QualifyTable } from './create-tables'
+import { epochExpression } from './postgres-epoch'
 
 /** The SQL of the PostgreSQL key store; parameters are text and integers only. */
 export interface KeyStoreStatements {
@@ -39,11 +40,7 @@ export interface KeyStoreStatements {
  */
 export function keyStoreStatements(qualify: QualifyTable): KeyStoreStatements {
   const [key, wrap, index] = ['mortise_key', 'mortise_key_wrap', 'mortise_index'].map(qualify)
-  const tombstone = qualify('mortise_tombstone')
-  const epoch = `(SELECT coalesce(max(e.epoch), 0) FROM (
-    SELECT epoch FROM ${key} WHERE domain = $1 UNION ALL
-    SELECT epoch FROM ${index} WHERE domain = $1 UNION ALL
-    SELECT epoch FROM ${tombstone} WHERE domain = $1) e)::text AS epoch`
+  const epoch = epochExpression(qualify)
   const wraps = (keyId: string): string => `(SELECT coalesce(json_agg(json_build_object(
       'providerUri', w.provider_uri, 'wrapped', encode(w.wrapped, 'hex'),
       'createdAt', ${iso('w.created_at')}) ORDER BY w.created_at, w.provider_uri), '[]')

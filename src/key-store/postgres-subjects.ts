@@ -1,6 +1,7 @@
 import { asBuffer } from '../bytes'
 import type { QualifyTable } from './create-tables'
 import { jsonList } from './json-members'
+import { epochExpression, epochOf } from './postgres-epoch'
 import { iso } from './postgres-statements'
 import type { KeyStore, Query, SubjectKeyRecord, Tombstone } from './store'
 import { subjectKeyFromJson, subjectKeyToJson, tombstoneFromJson } from './subject-json'
@@ -23,8 +24,8 @@ export function subjectStatements(qualify: QualifyTable) {
   const hexList = (parameter: string): string =>
     `ANY (ARRAY(SELECT decode(h, 'hex') FROM json_array_elements_text(${parameter}::json) h))`
   return {
-    /** (domain, refs, ids) -> keys, tombstones. */
-    load: `SELECT (SELECT coalesce(json_agg(${keyJson}), '[]') FROM ${subject} s
+    /** (domain, refs, ids) -> epoch, keys, tombstones. */
+    load: `SELECT ${epochExpression(qualify)}, (SELECT coalesce(json_agg(${keyJson}), '[]') FROM ${subject} s
         WHERE s.domain = $1 AND (s.subject_ref = ${hexList('$2')} OR s.id = ${hexList('$3')})
         AND ${alive})::text AS keys,
       (SELECT coalesce(json_agg(${tombstoneJson}), '[]') FROM ${tombstone} t
@@ -73,9 +74,10 @@ export async function loadSubjectKeys(
   sql: SubjectStatements,
   domain: string,
   { refs, ids }: Parameters<KeyStore['loadSubjectKeys']>[1],
-): Promise<{ keys: SubjectKeyRecord[]; tombstones: Tombstone[] }> {
+): ReturnType<KeyStore['loadSubjectKeys']> {
   const [row] = await query(sql.load, [domain, JSON.stringify(refs.map(hex)), JSON.stringify(ids)])
   return {
+    epoch: epochOf(row ?? {}),
     keys: listOf(row, 'keys').map(subjectKeyFromJson),
     tombstones: listOf(row, 'tombstones').map(tombstoneFromJson),
   }

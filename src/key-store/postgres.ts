@@ -2,6 +2,7 @@ import { asBuffer } from '../bytes'
 import { follows, sameWraps } from './content'
 import { createTablesStatements, qualifyWith } from './create-tables'
 import { type JsonMembers, jsonList, malformed } from './json-members'
+import { epochOf } from './postgres-epoch'
 import { isUniqueViolation, postgresStoreError } from './postgres-error'
 import { type KeyStoreStatements, keyStoreStatements } from './postgres-statements'
 import {
@@ -54,7 +55,7 @@ export interface PostgresStoreOptions {
 
 const ORIGIN = 'the key store in PostgreSQL'
 const MAX_RECORDS = 100_000
-const MAX_EPOCH = 2 ** 31 - 2
+const MAX_VERSION = 2 ** 31 - 1
 const CREATE_TABLES_LOCK = `SELECT pg_advisory_xact_lock(hashtextextended('mortise tables', 0))`
 
 /**
@@ -123,7 +124,7 @@ async function insertKey(
   const row = await one(query, sql.loadSiblings, [key.domain, key.purpose])
   const siblings = listIn(row, 'siblings').map((sibling) => ({
     id: sibling.text('id', /./),
-    version: sibling.integer('version', 1, MAX_EPOCH + 1),
+    version: sibling.integer('version', 1, MAX_VERSION),
     state: sibling.oneOf<KeyState>('state', ['active', 'decrypt-only', 'disabled', 'destroyed']),
   }))
   if (!follows(siblings, key, demote)) return false
@@ -239,13 +240,6 @@ type Row = Record<string, unknown>
 async function one(query: Query, sql: string, parameters: readonly unknown[]): Promise<Row> {
   const [row] = await query(sql, parameters)
   return row ?? malformed(ORIGIN, 'answer')
-}
-
-function epochOf(row: Row): number {
-  const epoch = Number(row.epoch)
-  return Number.isInteger(epoch) && epoch >= 0 && epoch <= MAX_EPOCH
-    ? epoch
-    : malformed(ORIGIN, 'epoch')
 }
 
 function listIn(row: Row, column: string): JsonMembers[] {

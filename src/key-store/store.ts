@@ -147,12 +147,14 @@ export interface KeyStore {
   /**
    * Subject keys by subject_ref or by id, and the tombstones of asked ids, with one question. A key
    * that has a tombstone is never returned, even if a restored backup brought it back.
+   *
+   * @returns also the domain's epoch that was read along: a session may show an older state
    */
   loadSubjectKeys(
     domain: string,
     wanted: { readonly refs: readonly Uint8Array[]; readonly ids: readonly string[] },
     session?: Session,
-  ): Promise<{ keys: SubjectKeyRecord[]; tombstones: Tombstone[] }>
+  ): Promise<{ epoch: number; keys: SubjectKeyRecord[]; tombstones: Tombstone[] }>
   /** Adds subject keys; a (domain, subject_ref) that exists already is left as it is. */
   insertSubjectKeys(records: readonly SubjectKeyRecord[], session?: Session): Promise<void>
   /**

@@ -36,6 +36,11 @@ export class KeySnapshot {
     return performance.now() - this.#checkedAt < this.#source.pollMs ? this.#view : undefined
   }
 
+  /** The highest epoch that this process has kept, however long ago; 0 before the first one. */
+  get epoch(): number {
+    return this.#view?.epoch ?? 0
+  }
+
   /** The state, checked within the staleness bound: at most one cheap query. */
   async current(session?: Session): Promise<DomainView> {
     if (this.fresh !== undefined) return this.fresh

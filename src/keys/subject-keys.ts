@@ -40,7 +40,7 @@ export interface OpenedSubjects {
 }
 
 const KEY_ID_BYTES = 8
-/** Subject ids come with requests: one question may not ask for everything at once. */
+/** A lost race is normal; losing this often means that the store refuses for another reason. */
 const MAX_ATTEMPTS = 3
 
 /**
@@ -137,11 +137,10 @@ export class SubjectKeys {
     keys: Map<string, SubjectKey>,
     session?: Session,
   ): Promise<OpenedSubjects> {
-    const { domain, store } = this.#source
+    const { domain } = this.#source
     for (const id of ids) this.#unknown.refuse(id, domain)
-    const age = this.#cache.age
-    const loaded = await store().loadSubjectKeys(domain, { refs: [], ids }, session)
-    for (const key of await this.#unlock(loaded.keys, session, age)) keys.set(key.id, key)
+    const loaded = await this.#load({ refs: [], ids }, session)
+    for (const key of await this.#unlock(loaded.keys, session, loaded.age)) keys.set(key.id, key)
     const shredded = new Map(loaded.tombstones.map(({ id, destroyedAt }) => [id, destroyedAt]))
     for (const id of ids) if (!keys.has(id) && !shredded.has(id)) this.#unknown.remember(id, domain)
     return { keys, shredded }
@@ -151,18 +150,40 @@ export class SubjectKeys {
   async #findOrMake(refs: readonly Buffer[], session?: Session): Promise<SubjectKey[]> {
     if (refs.length === 0) return []
     const { domain, store } = this.#source
-    const age = this.#cache.age
-    const stored = await store().loadSubjectKeys(domain, { refs, ids: [] }, session)
+    const stored = await this.#load({ refs, ids: [] }, session)
     const found = new Map(stored.keys.map((record) => [refText(record.subjectRef), record]))
     const writer = store().writesOnSession ? session : undefined
     for (let attempt = 0; found.size < refs.length && attempt < MAX_ATTEMPTS; attempt++) {
       const absent = refs.filter((ref) => !found.has(refText(ref)))
       await store().insertSubjectKeys(await this.#make(absent, session), session)
-      const made = await store().loadSubjectKeys(domain, { refs: absent, ids: [] }, writer)
+      const made = await this.#load({ refs: absent, ids: [] }, writer)
       for (const record of made.keys) found.set(refText(record.subjectRef), record)
     }
     if (found.size < refs.length) throw neverSeen(domain)
-    return this.#unlock([...found.values()], session, age)
+    return this.#unlock([...found.values()], session, stored.age)
+  }
+
+  /**
+   * Reads the store. The snapshot of a transaction and a replica may show an older state than this
+   * process has seen, with keys that were destroyed since: then the store's own connection is asked.
+   *
+   * @returns with it, how old the cache was before the read
+   */
+  async #load(
+    wanted: Parameters<KeyStore['loadSubjectKeys']>[1],
+    session?: Session,
+  ): Promise<Awaited<ReturnType<KeyStore['loadSubjectKeys']>> & { readonly age: number }> {
+    const { domain, store, snapshot } = this.#source
+    const { epoch } = snapshot
+    const { age } = this.#cache
+    const ownReads = store().writesOnSession ? session : undefined
+    let loaded = await store().loadSubjectKeys(domain, wanted, session)
+    if (loaded.epoch < epoch && session !== ownReads) {
+      loaded = await store().loadSubjectKeys(domain, wanted, ownReads)
+    }
+    // Refuses a store that was rolled back.
+    if (loaded.epoch < epoch) await snapshot.reload(ownReads)
+    return { ...loaded, age }
   }
 
   async #make(refs: readonly Buffer[], session?: Session): Promise<SubjectKeyRecord[]> {

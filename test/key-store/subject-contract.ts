@@ -25,8 +25,12 @@ export function describeSubjectStore(name: string, place: StorePlace): void {
       const { keys, tombstones } = await open().loadSubjectKeys('default', wanted)
       expect(keys.sort((x) => (x.id === a.id ? -1 : 1))).toEqual([a, b])
       expect(tombstones).toEqual([])
-      expect(await byRef(randomBytes(17))).toEqual({ keys: [], tombstones: [] })
-      expect(await store.loadSubjectKeys('other', wanted)).toEqual({ keys: [], tombstones: [] })
+      expect(await byRef(randomBytes(17))).toEqual({ epoch: 0, keys: [], tombstones: [] })
+      expect(await store.loadSubjectKeys('other', wanted)).toEqual({
+        epoch: 0,
+        keys: [],
+        tombstones: [],
+      })
     })
 
     it('leaves the key of a subject that has one', async () => {
@@ -113,7 +117,11 @@ export function describeSubjectStore(name: string, place: StorePlace): void {
       const tombstone = someTombstone({ id: gone.id, actor: 'a"b', reason: "it's\ndone" })
       await store.destroySubjectKeys([tombstone])
       expect(await store.loadEpoch('default')).toBe(1)
-      expect(await byId(gone.id, kept.id)).toEqual({ keys: [kept], tombstones: [tombstone] })
+      expect(await byId(gone.id, kept.id)).toEqual({
+        epoch: 1,
+        keys: [kept],
+        tombstones: [tombstone],
+      })
       expect((await byRef(gone.subjectRef)).keys).toEqual([])
       expect(await open().loadTombstones('default')).toEqual([tombstone])
       expect(await store.loadTombstones('other')).toEqual([])

@@ -5,7 +5,7 @@ import type { KeyAccess, KeyRequest } from '../../src/keys/access'
 import { createKeyring, type Keyring, keyAccess, keyControl } from '../../src/keys/keyring'
 import { generateRootKey } from '../../src/providers/in-app'
 import { disableKey, rotateKek } from '../../src/rotation'
-import { rejection, type ScriptedProvider, scriptedProvider } from './fixtures'
+import { rejection, type ScriptedProvider, scriptedProvider, someSession } from './fixtures'
 
 /** A store that counts questions about subjects, and shows subject keys as `edit` wants them. */
 interface CountingStore extends KeyStore {
@@ -20,8 +20,8 @@ function countingStore(inner: KeyStore = memoryKeyStore()): CountingStore {
     edit: undefined,
     loadSubjectKeys: async (domain, wanted, session) => {
       store.subjects.loads++
-      const { keys, tombstones } = await inner.loadSubjectKeys(domain, wanted, session)
-      return { keys: store.edit ? keys.map(store.edit) : keys, tombstones }
+      const { keys, ...rest } = await inner.loadSubjectKeys(domain, wanted, session)
+      return { ...rest, keys: store.edit ? keys.map(store.edit) : keys }
     },
     insertSubjectKeys: (records, session) => {
       store.subjects.inserts++
@@ -44,6 +44,7 @@ function ring(store: KeyStore, epochPollMs = 0, secret = SECRET): Ring {
 }
 
 const SECRET = generateRootKey()
+const PAGE = { notUnder: null, after: null, limit: 10 }
 const names = (count: number): string[] => Array.from({ length: count }, (_, i) => `tenant ${i}`)
 
 function request(...ids: string[]): KeyRequest {
@@ -226,5 +227,40 @@ describe('a destroyed subject key', () => {
     }
     await access.keysFor(request(id))
     expect((await access.keysFor(request(id))).shreddedAt(id)).toBeInstanceOf(Date)
+  })
+
+  it('does not come back from the snapshot of a transaction, or from a replica', async () => {
+    const inner = memoryKeyStore()
+    const id = await keyIdOf(ring(inner).access, 'acme')
+    const { subjectRef } = (await inner.pageSubjectKeys('default', PAGE))[0]!
+    const old = await inner.loadSubjectKeys('default', { refs: [subjectRef], ids: [] })
+    await inner.destroySubjectKeys([tombstone(id)])
+    const store: KeyStore = {
+      ...inner,
+      loadSubjectKeys: async (domain, wanted, session) =>
+        session === undefined ? inner.loadSubjectKeys(domain, wanted) : old,
+    }
+    for (const inTransaction of [true, false]) {
+      const { keyring, access } = ring(store, 5000)
+      await keyring.ready()
+      const session = someSession(inTransaction)
+      expect((await access.keysFor(request(id), session)).shreddedAt(id)).toBeInstanceOf(Date)
+      expect((await access.sealingKeys(['acme'], session)).get('acme')?.id).not.toBe(id)
+    }
+  })
+
+  it('does not come back with an older state of the whole store', async () => {
+    const inner = memoryKeyStore()
+    const id = await keyIdOf(ring(inner).access, 'acme')
+    const [oldKeys, oldSubjects] = [
+      await inner.loadKeys('default'),
+      await inner.loadSubjectKeys('default', { refs: [], ids: [id] }),
+    ]
+    const store: KeyStore = { ...inner }
+    const { keyring, access } = ring(store, 5000)
+    await keyControl(keyring).subjects.destroy([tombstone(id)])
+    store.loadKeys = async () => oldKeys
+    store.loadSubjectKeys = async () => oldSubjects
+    await rejection(access.keysFor(request(id)), 'ERR_KEY_STORE_ROLLBACK')
   })
 })

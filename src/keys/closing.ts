@@ -1,9 +1,15 @@
+import { setMaxListeners } from 'node:events'
 import { MortiseError } from '../errors'
 
 /** Whether a keyring was closed: every use asks first, and calls of providers that run then end. */
 export class Closing {
   readonly #controller = new AbortController()
   #closed: Promise<void> | undefined
+
+  constructor() {
+    // Every call of a provider listens while it runs; Node would warn of a leak at the eleventh.
+    setMaxListeners(0, this.#controller.signal)
+  }
 
   /** Aborts when the keyring is closed, with ERR_CLOSED as its reason. */
   get signal(): AbortSignal {

@@ -45,7 +45,7 @@ export function keyringControl(parts: KeyringParts): KeyControl {
   }
   return {
     providers,
-    wraps: wrapControl({ providers, store, snapshot, emit }),
+    wraps: wrapControl({ providers, store, snapshot, emit, closing }),
     subjects,
     subjectWraps: new SubjectWraps({ domain, store, keks: (ids) => opening.keks(ids) }),
     keys: () => open(async () => [...(await snapshot.reload()).keys.values()]),

@@ -1,6 +1,7 @@
 import { MortiseError } from '../errors'
 import type { KeyRecord, KeyStore, KeyWrap } from '../key-store/store'
 import type { KeyProvider } from '../providers/provider'
+import type { Closing } from './closing'
 import { eventKey, type KeyEventHandler } from './events'
 import type { GuardedProvider } from './guarded-provider'
 import { makeWrap, moveWrap } from './make-wrap'
@@ -12,6 +13,8 @@ import { openWrap, unlockKey } from './unlock'
 export interface WrapControl {
   /** URIs of the allow-list, after an attempt to open each provider; the first wraps new keys. */
   uris(): Promise<string[]>
+  /** The final URI of a provider that may be named as it was before it was opened, by an alias. */
+  resolve(uri: string): Promise<string>
   /**
    * Adds a provider behind the others.
    *
@@ -36,15 +39,28 @@ export interface WrapControlSource {
   readonly store: () => KeyStore
   readonly snapshot: KeySnapshot
   readonly emit: KeyEventHandler
+  readonly closing: Closing
 }
 
 /** The wraps of a keyring's keys. */
-export function wrapControl({ providers, store, snapshot, emit }: WrapControlSource): WrapControl {
+export function wrapControl(source: WrapControlSource): WrapControl {
+  const { providers, emit, closing } = source
+  const opened = (): Promise<readonly GuardedProvider[]> => {
+    closing.check()
+    return providers.list()
+  }
   const configured = async (uri: string): Promise<GuardedProvider> =>
     (await providers.get(uri)) ?? unknownProvider(uri, providers.uris)
   return {
-    uris: async () => (await providers.list()).map(({ uri }) => uri),
-    allow: async (provider) => (await providers.add(provider)).uri,
+    uris: async () => (await opened()).map(({ uri }) => uri),
+    resolve: async (uri) => {
+      const place = providers.uris.indexOf(uri)
+      return (await opened())[place]?.uri ?? uri
+    },
+    allow: async (provider) => {
+      closing.check()
+      return (await providers.add(provider)).uri
+    },
     disallow: async (uri) => {
       await providers.remove(uri)
     },
@@ -60,14 +76,20 @@ export function wrapControl({ providers, store, snapshot, emit }: WrapControlSou
     prove: async (key, wrap) => {
       await openWrap(key, wrap, await configured(wrap.providerUri))
     },
-    replace: async (key, wraps) => {
-      if (!(await store().replaceWraps(key, wraps))) return false
-      const uris = wraps.map(({ providerUri }) => providerUri)
-      emit({ type: 'key-wraps-changed', ...eventKey(key), providerUris: uris })
-      await snapshot.reloadAfterWrite()
-      return true
-    },
+    replace: (key, wraps) => replaceWraps(source, key, wraps),
   }
+}
+
+async function replaceWraps(
+  { store, snapshot, emit }: WrapControlSource,
+  key: KeyRecord,
+  wraps: readonly KeyWrap[],
+): Promise<boolean> {
+  if (!(await store().replaceWraps(key, wraps))) return false
+  const providerUris = wraps.map(({ providerUri }) => providerUri)
+  emit({ type: 'key-wraps-changed', ...eventKey(key), providerUris })
+  await snapshot.reloadAfterWrite()
+  return true
 }
 
 function unknownProvider(uri: string, known: readonly string[]): never {

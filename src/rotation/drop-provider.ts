@@ -6,7 +6,7 @@ import { changeWraps, liveKeys, wrapOf } from './change-wraps'
 
 /** Which provider to drop. */
 export interface DropProviderOptions {
-  /** As the wraps name it: the `uri` of the provider once it was opened, an ARN and not an alias. */
+  /** The `uri` of the provider, as the keyring has it or as the wraps name it. */
   readonly uri: string
 }
 
@@ -39,9 +39,10 @@ export interface DropProviderReport {
  */
 export async function dropProvider(
   keyring: Keyring,
-  { uri }: DropProviderOptions,
+  options: DropProviderOptions,
 ): Promise<DropProviderReport> {
   const { wraps } = keyControl(keyring)
+  const uri = await wraps.resolve(options.uri)
   const known = await wraps.uris()
   const others = known.filter((other) => other !== uri)
   const keys = await liveKeys(keyring)

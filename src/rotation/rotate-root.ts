@@ -41,14 +41,15 @@ export async function rotateRoot(
   options: RotateRootOptions = {},
 ): Promise<RotateRootReport> {
   const { wraps } = keyControl(keyring)
-  const keys = await liveKeys(keyring)
+  const named = (uri: string | undefined) => (uri === undefined ? undefined : wraps.resolve(uri))
+  const [givenFrom, givenTo] = await Promise.all([named(options.from), named(options.to)])
   const known = await wraps.uris()
-  const { to = known[0] as string } = options
-  const { from = to } = options
+  const to = givenTo ?? (known[0] as string)
+  const from = givenFrom ?? to
   for (const uri of [from, to]) if (!known.includes(uri)) throw unknown(uri, known)
   const rewrapped: string[] = []
   const skipped: SkippedKey[] = []
-  for (const key of keys) {
+  for (const key of await liveKeys(keyring)) {
     if (isProviderKey(key)) {
       skipped.push({ keyId: key.id, reason: noMaterial(key.wraps[0]?.providerUri) })
       continue

@@ -179,6 +179,9 @@ describe("a data key with wrapping 'provider'", () => {
     await keyring.ready()
     const cipher = createFieldCipher(keyring, { field: 'person.name' })
     const { wrap, unwrap } = { ...provider.calls }
+    const warnings: string[] = []
+    const onWarning = ({ name }: Error) => warnings.push(name)
+    process.on('warning', onWarning)
     const values = Array.from({ length: 1000 }, (_, i) => `value ${i}`)
     const sealed = await cipher.sealMany(values)
     expect(provider.calls).toMatchObject({ wrap: wrap + 1000, unwrap })
@@ -186,6 +189,8 @@ describe("a data key with wrapping 'provider'", () => {
     expect(provider.calls.unwrap).toBe(unwrap + 1000)
     expect(await cipher.openMany(sealed)).toEqual(values)
     expect(provider.calls.unwrap).toBe(unwrap + 1000)
+    process.off('warning', onWarning)
+    expect(warnings).toEqual([])
     await keyring.close()
     const other = createKeyring({ providers: [provider], store, wrapping: 'provider' })
     const forged = Buffer.from(sealed[3] as Buffer)

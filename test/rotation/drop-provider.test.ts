@@ -189,6 +189,14 @@ describe('dropProvider', () => {
     expect((await dropProvider(moving, { uri: a.uri })).dropped).toHaveLength(1)
     expect(await wrapsOf(moving)).toEqual(['data 1: a', 'data 2: b', 'index 1: b'])
   })
+
+  it('refuses a closed keyring', async () => {
+    const { a, b } = providers('a', 'b')
+    const { keyring } = keyringOf([a, b])
+    await keyring.ready()
+    await keyring.close()
+    await rejection(dropProvider(keyring, { uri: a.uri }), 'ERR_CLOSED')
+  })
 })
 
 describe('moving', () => {

@@ -148,4 +148,12 @@ describe('rotateRoot', () => {
       { keyId: expect.any(String), reason: expect.stringContaining('wraps each DEK itself') },
     ])
   })
+
+  it('refuses a closed keyring', async () => {
+    const { a, b } = providers('a', 'b')
+    const { keyring } = keyringOf([a, b])
+    await keyring.ready()
+    await keyring.close()
+    await rejection(rotateRoot(keyring), 'ERR_CLOSED')
+  })
 })

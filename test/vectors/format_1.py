@@ -11,69 +11,16 @@ import re
 import struct
 
 from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives import keywrap
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from keys_1 import Refused, encode, key_unwrap, key_wrap, lp
 from values_1 import decode_value
 
 ROW_BOUND, PADDED, SUBJECT_KEY, PROVIDER_WRAPPED = 1, 2, 4, 8
 MAX_CIPHERTEXT = 64 * 1024 * 1024
 
 
-class Refused(Exception):
-    """Raised with the code that the format's reader must give."""
-
-
 FAILED = "ERR_DECRYPTION_FAILED"
-
-
-def lp(part):
-    part = part.encode() if isinstance(part, str) else bytes(part)
-    return struct.pack(">I", len(part)) + part
-
-
-def encode(*parts):
-    return b"".join(lp(part) for part in parts)
-
-
-def kdf(key, *parts):
-    assert len(key) == 32
-    return hmac.new(key, encode(*parts) + b"\x01", hashlib.sha256).digest()
-
-
-def key_wrap(wrapping_key, key):
-    assert len(key) == 32
-    return keywrap.aes_key_wrap(wrapping_key, key)
-
-
-def key_unwrap(wrapping_key, wrapped):
-    """32 bytes, or None."""
-    if len(wrapped) != 40:
-        return None
-    try:
-        return keywrap.aes_key_unwrap(wrapping_key, wrapped)
-    except keywrap.InvalidUnwrap:
-        return None
-
-
-class Key:
-    """A row of keys.json with what follows from its KEK."""
-
-    def __init__(self, row):
-        self.id = bytes.fromhex(row["id"])
-        self.domain, self.purpose, self.state = row["domain"], row["purpose"], row["state"]
-        self.version = struct.pack(">I", row["version"])
-        self.kek = bytes.fromhex(row["kek"])
-
-    def in_app_wrap(self, root_secret):
-        context = ("kek", self.domain, self.purpose, self.id, self.version)
-        return key_wrap(kdf(root_secret, "mortise/1/root-wrap", *context), self.kek)
-
-    def kcv(self):
-        return kdf(self.kek, "mortise/1/kcv", self.domain, self.purpose, self.id, self.version)
-
-    def dek_wrap_key(self):
-        return kdf(self.kek, "mortise/1/dek-wrap", self.domain, "data", self.id)
 
 
 def record_key(dek, domain):
@@ -137,34 +84,62 @@ class Envelope:
         self.sealed = data[end + 32 :]
 
 
-def opening_key(keys, key_id, domain):
-    """Step 3."""
-    key = keys.get(key_id)
-    if key is None or key.purpose != "data" or key.domain != domain:
-        raise Refused("ERR_KEY_NOT_FOUND")
-    if key.state not in ("active", "decrypt-only"):
-        raise Refused("ERR_KEY_STATE")
-    return key
+class Keyring:
+    """What a reader has: data keys and subject keys by id, and what providers unwrap."""
+
+    def __init__(self, data, subject, destroyed, provider):
+        self.data, self.subject, self.destroyed = data, subject, destroyed
+        self.provider, self.unwraps = provider, {}
+
+    def find(self, envelope, domain):
+        """Step 3."""
+        if envelope.flags & SUBJECT_KEY and envelope.key_id in self.destroyed:
+            raise Refused("ERR_SUBJECT_SHREDDED")
+        keys = {SUBJECT_KEY: self.subject, PROVIDER_WRAPPED: self.provider, 0: self.data}
+        key = keys[envelope.flags & (SUBJECT_KEY | PROVIDER_WRAPPED)].get(envelope.key_id)
+        if key is None or key.purpose != "data" or key.domain != domain:
+            raise Refused("ERR_KEY_NOT_FOUND")
+        if key.state not in ("active", "decrypt-only"):
+            raise Refused("ERR_KEY_STATE")
+        return key
+
+    def unwrap(self, key, envelope):
+        """Steps 4 and 5."""
+        if envelope.flags & PROVIDER_WRAPPED:
+            dek = self.unwraps.get((envelope.key_id, envelope.wrapped_dek))
+        else:
+            dek = key_unwrap(key.dek_wrap_key(), envelope.wrapped_dek)
+        if dek is None or len(dek) != 32:
+            raise Refused(FAILED)
+        if not hmac.compare_digest(record_key(dek, key.domain)[1], envelope.commitment):
+            raise Refused(FAILED)
+        return dek
 
 
-def unwrap_dek(key, envelope):
-    """Steps 4 and 5."""
-    dek = key_unwrap(key.dek_wrap_key(), envelope.wrapped_dek)
-    if dek is None:
-        raise Refused(FAILED)
-    if not hmac.compare_digest(record_key(dek, key.domain)[1], envelope.commitment):
-        raise Refused(FAILED)
-    return dek
+class ProviderKey:
+    """A row of provider-keys.json: no key material."""
+
+    def __init__(self, row):
+        self.id = bytes.fromhex(row["id"])
+        self.domain, self.purpose, self.state = row["domain"], row["purpose"], row["state"]
 
 
-def open_envelope(keys, data, field, row):
-    """T and the value in its vector form."""
+def check_flags(flags, field, row, ref):
+    """Step 2."""
+    wants_subject = field.get("subject", False)
+    if bool(flags & ROW_BOUND) != field["rowBound"] or bool(flags & SUBJECT_KEY) != wants_subject:
+        raise Refused("ERR_ENVELOPE_FLAGS")
+    if (field["rowBound"] and row is None) or (wants_subject and ref is None):
+        raise Refused("ERR_ROW_UNKNOWN")
+
+
+def open_envelope(keyring, data, field, row, ref=None):
+    """T and the value in its vector form; `ref` is the subject_ref of the row's subject."""
     envelope = Envelope(data)
     flags = envelope.flags
-    if flags & (SUBJECT_KEY | PROVIDER_WRAPPED) or bool(flags & ROW_BOUND) != field["rowBound"]:
-        raise Refused("ERR_ENVELOPE_FLAGS")
-    key = opening_key(keys, envelope.key_id, field["domain"])
-    encryption_key = record_key(unwrap_dek(key, envelope), key.domain)[0]
+    check_flags(flags, field, row, ref)
+    key = keyring.find(envelope, field["domain"])
+    encryption_key = record_key(keyring.unwrap(key, envelope), key.domain)[0]
     try:
         plaintext = AESGCM(encryption_key).decrypt(
             field_iv(field["domain"], field["fieldId"]),
@@ -175,31 +150,47 @@ def open_envelope(keys, data, field, row):
         raise Refused(FAILED) from None
     encoded = remove_padding(plaintext) if flags & PADDED else plaintext
     try:
-        return encoded, decode_value(field["type"], encoded)
+        value = decode_value(field["type"], encoded)
     except ValueError:
         raise Refused(FAILED) from None
+    if flags & SUBJECT_KEY and not hmac.compare_digest(key.ref, ref):
+        raise Refused(FAILED)
+    return encoded, value
 
 
-def seal_envelope(key, dek, field, row, plaintext):
-    flags = ROW_BOUND * field["rowBound"] | PADDED * (field["pad"] is not None)
+def key_block(kind, key, dek, wrapped_dek):
+    """Key id and wrapped DEK; a provider's answer is given."""
+    if kind & PROVIDER_WRAPPED:
+        return key.id + struct.pack(">H", len(wrapped_dek)) + wrapped_dek
+    return key.id + key_wrap(key.dek_wrap_key(), dek)
+
+
+def seal_envelope(kind, key, dek, field, row, plaintext, wrapped_dek=None):
+    """`kind` is 0, SUBJECT_KEY or PROVIDER_WRAPPED."""
+    flags = kind | ROW_BOUND * field["rowBound"] | PADDED * (field["pad"] is not None)
     encryption_key, commitment = record_key(dek, field["domain"])
     sealed = AESGCM(encryption_key).encrypt(
         field_iv(field["domain"], field["fieldId"]), plaintext, additional_data(flags, field, row)
     )
-    head = bytes([0xE1, flags]) + key.id + key_wrap(key.dek_wrap_key(), dek)
+    head = bytes([0xE1, flags]) + key_block(kind, key, dek, wrapped_dek)
     return head + commitment + sealed
 
 
-def rewrap_envelope(data, old, new):
+def rewrap_envelope(keyring, data, old, new, wrapped_dek=None):
+    """`wrapped_dek` is the answer of the new key's provider, None where that key is local."""
     envelope = Envelope(data)
-    if envelope.flags & (SUBJECT_KEY | PROVIDER_WRAPPED):
-        raise Refused("ERR_ENVELOPE_FLAGS")
-    if envelope.key_id == new.id:
+    kinds = {True: PROVIDER_WRAPPED, False: 0}
+    source, target = (kinds[isinstance(key, ProviderKey)] for key in (old, new))
+    kind = envelope.flags & (SUBJECT_KEY | PROVIDER_WRAPPED)
+    if kind == target and envelope.key_id == new.id:
         return data
+    if kind != source:
+        raise Refused("ERR_ENVELOPE_FLAGS")
     if envelope.key_id != old.id or old.domain != new.domain:
         raise Refused("ERR_KEY_NOT_FOUND")
-    dek = unwrap_dek(old, envelope)
-    return data[:2] + new.id + key_wrap(new.dek_wrap_key(), dek) + data[50:]
+    block = key_block(target, new, keyring.unwrap(old, envelope), wrapped_dek)
+    flags = envelope.flags & (ROW_BOUND | PADDED) | target
+    return bytes([0xE1, flags]) + block + envelope.commitment + envelope.sealed
 
 
 def to_text(data):

@@ -7,7 +7,7 @@ import re
 import struct
 import unicodedata
 
-from format_1 import Refused, kdf
+from keys_1 import Refused, kdf
 from values_1 import encode_value, is_calendar_date, js_number, js_string
 
 ISO = re.compile(r"([+-][0-9]{6}|[0-9]{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)\.(\d{3})Z", re.ASCII)

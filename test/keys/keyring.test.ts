@@ -1,9 +1,13 @@
 import { inspect } from 'node:util'
 import { describe, expect, it } from 'vitest'
+import { MortiseError } from '../../src/errors'
 import { memoryKeyStore } from '../../src/key-store/memory'
 import { createKeyring, type Keyring, keyAccess, keyControl } from '../../src/keys/keyring'
 import type { KeyringOptions } from '../../src/keys/keyring-options'
 import { generateRootKey, inAppKeyProvider } from '../../src/providers/in-app'
+import type { KeyContext } from '../../src/providers/provider'
+import { disableKey } from '../../src/rotation/key-state'
+import { rotateKek } from '../../src/rotation/rotate-kek'
 import { rejection, scriptedProvider, scriptedStore } from './fixtures'
 
 const provider = (name = 'primary') => inAppKeyProvider({ name, secret: generateRootKey() })
@@ -255,4 +259,78 @@ describe('attachStore', () => {
     await keyring.ready()
     expect((await store.loadKeys('default')).keys).toHaveLength(2)
   })
+})
+
+describe('ready', () => {
+  it('is one provider call for each key that may still be used, eight at a time', async () => {
+    const scripted = scriptedProvider()
+    const store = memoryKeyStore()
+    const writer = createKeyring({ providers: [scripted], store })
+    await writer.ready()
+    for (let i = 0; i < 10; i++) await rotateKek(writer, { purpose: 'data' })
+    const [oldest] = await writer.keys()
+    await disableKey(writer, { keyId: oldest?.id ?? '' })
+    let running = 0
+    let most = 0
+    let calls = 0
+    const watching = {
+      ...scripted,
+      unwrapKey: async (wrapped: Uint8Array, context: KeyContext) => {
+        calls++
+        most = Math.max(most, ++running)
+        await new Promise((resolve) => setTimeout(resolve, 5))
+        running--
+        return scripted.unwrapKey(wrapped, context)
+      },
+    }
+    await createKeyring({ providers: [watching], store }).ready()
+    expect([calls, most]).toEqual([11, 8])
+  })
+
+  it('fails where a key that may still be used cannot be opened', async () => {
+    const scripted = scriptedProvider()
+    const store = memoryKeyStore()
+    const writer = createKeyring({ providers: [scripted], store })
+    await writer.ready()
+    const [old] = await writer.keys()
+    await rotateKek(writer, { purpose: 'data' })
+    const refusing = {
+      ...scripted,
+      unwrapKey: async (wrapped: Uint8Array, context: KeyContext) => {
+        if (context.id === old?.id) throw new MortiseError('ERR_KEY_PROVIDER', 'no such key')
+        return scripted.unwrapKey(wrapped, context)
+      },
+    }
+    const reader = createKeyring({ providers: [refusing], store })
+    const error = await rejection(reader.ready(), 'ERR_KEY_PROVIDER')
+    expect(error.message).toBe('no such key')
+    expect((await keyAccess(reader).sealingKey()).version).toBe(2)
+  })
+})
+
+describe('wrapping', () => {
+  it.each([
+    ['local', 'provider'],
+    ['provider', 'local'],
+  ] as const)(
+    'a data key made with %s does not seal with %s, and rotateKek changes that',
+    async (made, wanted) => {
+      const providers = [provider()]
+      const store = memoryKeyStore()
+      await createKeyring({ providers, store, wrapping: made }).ready()
+      const keyring = createKeyring({ providers, store, wrapping: wanted })
+      const access = keyAccess(keyring)
+      for (const use of [
+        () => access.sealingKeys([null]),
+        () => access.sealingKey(),
+        () => keyring.ready(),
+      ]) {
+        const error = await rejection(use(), 'ERR_CONFIG')
+        expect(error.message).toMatch(new RegExp(`wrapping '${made}'.*'${wanted}'.*rotateKek`))
+      }
+      await rotateKek(keyring, { purpose: 'data' })
+      await keyring.ready()
+      expect((await access.sealingKeys([null])).size).toBe(1)
+    },
+  )
 })

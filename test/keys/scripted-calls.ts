@@ -14,7 +14,11 @@ export interface FaultyProvider extends KeyProvider {
 /** An in-app provider that shows faults which no real part can be made to show. */
 export function faultyProvider(name = 'primary', resolved = name): FaultyProvider {
   const inner = inAppKeyProvider({ name: resolved, secret: generateRootKey() })
-  const ask = async <T>(call: string, options: ProviderCallOptions | undefined, work: () => T) => {
+  const ask = async <T>(
+    call: string,
+    options: ProviderCallOptions | undefined,
+    work: () => T | Promise<T>,
+  ): Promise<T> => {
     provider.calls.push(call)
     const fault = provider.script?.(call, options)
     if (fault === 'hang') await new Promise(() => {})

@@ -8,18 +8,13 @@ export function findSubjectKeys(
   domain: string,
   wanted: Parameters<KeyStore['loadSubjectKeys']>[1],
 ): { epoch: number; keys: SubjectKeyRecord[]; tombstones: Tombstone[] } {
-  const { subjectKeys, tombstones } = content
   const ids = new Set(wanted.ids)
   const refs = new Set(wanted.refs.map(refText))
-  const buried = new Set(tombstones.map(({ id }) => id))
-  const keys = subjectKeys.filter(
-    (key) =>
-      key.domain === domain &&
-      !buried.has(key.id) &&
-      (ids.has(key.id) || refs.has(refText(key.subjectRef))),
+  const keys = aliveIn(content).filter(
+    (key) => key.domain === domain && (ids.has(key.id) || refs.has(refText(key.subjectRef))),
   )
-  const asked = tombstones.filter((one) => one.domain === domain && ids.has(one.id))
-  return { epoch: epochOf(content, domain), keys, tombstones: asked }
+  const tombstones = content.tombstones.filter((one) => one.domain === domain && ids.has(one.id))
+  return { epoch: epochOf(content, domain), keys, tombstones }
 }
 
 /** Adds the keys whose (domain, subject_ref) and id are free; `null` where that is none. */
@@ -27,7 +22,8 @@ export function insertSubjectKeys(
   content: StoreContent,
   records: readonly SubjectKeyRecord[],
 ): StoreContent | null {
-  const taken = new Set(content.subjectKeys.flatMap(places))
+  const alive = aliveIn(content)
+  const taken = new Set(alive.flatMap(places))
   for (const { id } of content.tombstones) taken.add(`id ${id}`)
   const added: SubjectKeyRecord[] = []
   for (const record of records) {
@@ -36,16 +32,16 @@ export function insertSubjectKeys(
     added.push({ ...record })
   }
   if (added.length === 0) return null
-  return { ...content, subjectKeys: [...content.subjectKeys, ...added] }
+  return { ...content, subjectKeys: [...alive, ...added] }
 }
 
 /** See `KeyStore.pageSubjectKeys`. */
 export function pageSubjectKeys(
-  { subjectKeys }: StoreContent,
+  content: StoreContent,
   domain: string,
   { notUnder, after, limit }: Parameters<KeyStore['pageSubjectKeys']>[1],
 ): SubjectKeyRecord[] {
-  return subjectKeys
+  return aliveIn(content)
     .filter((key) => key.domain === domain && key.kekId !== notUnder && key.id > (after ?? ''))
     .sort((a, b) => (a.id < b.id ? -1 : 1))
     .slice(0, limit)
@@ -69,11 +65,11 @@ export function rewrapSubjectKeys(
 
 /** See `KeyStore.countSubjectKeys`. */
 export function countSubjectKeys(
-  { subjectKeys }: StoreContent,
+  content: StoreContent,
   domain: string,
 ): { kekId: string; count: number }[] {
   const counts = new Map<string, number>()
-  for (const key of subjectKeys) {
+  for (const key of aliveIn(content)) {
     if (key.domain === domain) counts.set(key.kekId, (counts.get(key.kekId) ?? 0) + 1)
   }
   return [...counts].map(([kekId, count]) => ({ kekId, count })).sort(byKek)
@@ -98,6 +94,12 @@ export function destroySubjectKeys(
     subjectKeys: content.subjectKeys.filter(({ id }) => !gone.has(id)),
     tombstones: [...content.tombstones, ...added],
   }
+}
+
+/** A key that has a tombstone is gone, whatever a restored file holds. */
+function aliveIn({ subjectKeys, tombstones }: StoreContent): readonly SubjectKeyRecord[] {
+  const buried = new Set(tombstones.map(({ id }) => id))
+  return subjectKeys.filter(({ id }) => !buried.has(id))
 }
 
 function places({ id, domain, subjectRef }: SubjectKeyRecord): string[] {

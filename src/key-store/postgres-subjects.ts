@@ -31,18 +31,22 @@ export function subjectStatements(qualify: QualifyTable) {
       (SELECT coalesce(json_agg(${tombstoneJson}), '[]') FROM ${tombstone} t
         WHERE t.domain = $1 AND t.id = ${hexList('$3')})::text AS tombstones`,
     /** (records); in one order, so that two writers cannot wait for each other. */
-    insert: `WITH added AS (INSERT INTO ${subject} (id, domain, subject_ref, kek_id, wrapped, created_at)
-      SELECT s.id, s.domain, s.subject_ref, s.kek_id, s.wrapped, s.created_at FROM (
+    insert: `INSERT INTO ${subject} AS old (id, domain, subject_ref, kek_id, wrapped, created_at)
+      SELECT DISTINCT ON (s.domain, s.subject_ref) s.id, s.domain, s.subject_ref, s.kek_id, s.wrapped, s.created_at FROM (
         SELECT decode(r->>'id', 'hex') AS id, r->>'domain' AS domain,
           decode(r->>'subjectRef', 'hex') AS subject_ref, decode(r->>'kekId', 'hex') AS kek_id,
           decode(r->>'wrapped', 'hex') AS wrapped, (r->>'createdAt')::timestamptz AS created_at
         FROM json_array_elements($1::json) r) s
       WHERE ${alive} ORDER BY s.domain, s.subject_ref
-      ON CONFLICT DO NOTHING RETURNING 1 AS one) SELECT count(*)::text AS added FROM added`,
+      ON CONFLICT (domain, subject_ref) DO UPDATE SET id = EXCLUDED.id, kek_id = EXCLUDED.kek_id,
+        wrapped = EXCLUDED.wrapped, created_at = EXCLUDED.created_at
+      WHERE EXISTS (SELECT 1 FROM ${tombstone} t WHERE t.id = old.id)`,
     /** (domain, not under, after, limit) -> keys; '' for no restriction. */
     page: `SELECT (SELECT coalesce(json_agg(${keyJson} ORDER BY s.id), '[]') FROM (
         SELECT s.* FROM ${subject} s WHERE s.domain = $1 AND s.kek_id <> decode($2, 'hex')
-          AND s.id > decode($3, 'hex') ORDER BY s.id LIMIT $4::integer) s)::text AS keys`,
+          AND s.id > decode($3, 'hex') AND ${alive} ORDER BY s.id LIMIT $4::integer) s)::text AS keys`,
+    /** (ids): in one order, as insert. */
+    lock: `SELECT 1 AS one FROM ${subject} s WHERE s.id = ${hexList('$1')} ORDER BY s.id FOR UPDATE`,
     /** (changes) -> count. */
     rewrap: `WITH changed AS (UPDATE ${subject} s
         SET kek_id = decode(r->'next'->>'kekId', 'hex'),
@@ -53,8 +57,8 @@ export function subjectStatements(qualify: QualifyTable) {
       SELECT count(*)::text AS count FROM changed`,
     /** (domain) -> counts. */
     count: `SELECT (SELECT coalesce(json_agg(json_build_object('kekId', encode(c.kek_id, 'hex'),
-        'count', c.count) ORDER BY c.kek_id), '[]') FROM (SELECT kek_id, count(*) AS count
-        FROM ${subject} WHERE domain = $1 GROUP BY kek_id) c)::text AS counts`,
+        'count', c.count) ORDER BY c.kek_id), '[]') FROM (SELECT s.kek_id, count(*) AS count
+        FROM ${subject} s WHERE s.domain = $1 AND ${alive} GROUP BY s.kek_id) c)::text AS counts`,
     /** (ids): removes the keys. */
     destroy: `DELETE FROM ${subject} WHERE id = ${hexList('$1')}`,
     /** (tombstones, epoch): one that exists keeps what it says. */
@@ -115,6 +119,7 @@ export async function rewrapSubjectKeys(
     wrapped: hex(wrapped),
     next: { kekId: next.kekId, wrapped: hex(next.wrapped) },
   }))
+  await query(sql.lock, [JSON.stringify(changes.map(({ id }) => id))])
   const [row] = await query(sql.rewrap, [JSON.stringify(list)])
   return Number(row?.count)
 }

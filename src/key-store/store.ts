@@ -155,10 +155,13 @@ export interface KeyStore {
     wanted: { readonly refs: readonly Uint8Array[]; readonly ids: readonly string[] },
     session?: Session,
   ): Promise<{ epoch: number; keys: SubjectKeyRecord[]; tombstones: Tombstone[] }>
-  /** Adds subject keys; a (domain, subject_ref) that exists already is left as it is. */
+  /**
+   * Adds subject keys. A (domain, subject_ref) that exists already is left as it is, unless its key has
+   * a tombstone: what a restored backup brought back does not stand in the way of a new one.
+   */
   insertSubjectKeys(records: readonly SubjectKeyRecord[], session?: Session): Promise<void>
   /**
-   * Up to `limit` subject keys of a domain in the order of their ids, for jobs.
+   * Up to `limit` subject keys of a domain in the order of their ids, for jobs; none with a tombstone.
    *
    * @param notUnder - leaves out those that this KEK wraps
    * @param after - the last id of the page before, or null
@@ -183,7 +186,7 @@ export interface KeyStore {
       readonly next: Pick<SubjectKeyRecord, 'kekId' | 'wrapped'>
     }[],
   ): Promise<number>
-  /** How many subject keys each KEK of a domain wraps. */
+  /** How many subject keys each KEK of a domain wraps, without those that have a tombstone. */
   countSubjectKeys(domain: string): Promise<{ kekId: string; count: number }[]>
   /**
    * Destroys subject keys and keeps their tombstones, in one transaction, raising the epoch of each

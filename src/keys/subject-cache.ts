@@ -59,7 +59,8 @@ export class SubjectCache {
     const [oldest] = this.#byId.values()
     if (oldest === undefined) return
     this.#byId.delete(oldest.key.id)
-    this.#idByRef.delete(refText(oldest.key.subjectRef))
+    const ref = refText(oldest.key.subjectRef)
+    if (this.#idByRef.get(ref) === oldest.key.id) this.#idByRef.delete(ref)
   }
 }
 

@@ -15,8 +15,10 @@ import { hostname, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { fileKeyStore } from '../../src/key-store/file'
+import type { SubjectKeyRecord } from '../../src/key-store/store'
+import { subjectKeyToJson } from '../../src/key-store/subject-json'
 import { describeKeyStore } from './contract'
-import { someIndex, someKey } from './records'
+import { someIndex, someKey, someSubjectKey, someTombstone } from './records'
 import { describeSubjectStore } from './subject-contract'
 
 let directory: string
@@ -175,6 +177,69 @@ describe('the file', () => {
     symlinkSync(victim, `${path}.tmp`)
     await fileKeyStore(path).insertKey({ key: someKey({ purpose: 'index' }), demote: null })
     expect(readFileSync(victim, 'utf8')).toBe('precious')
+  })
+})
+
+describe('subject keys in the file', () => {
+  const page = { notUnder: null, after: null, limit: 10 }
+
+  async function shredded(): Promise<SubjectKeyRecord> {
+    const store = fileKeyStore(path)
+    const key = someSubjectKey()
+    await store.insertSubjectKeys([key])
+    await store.destroySubjectKeys([someTombstone({ id: key.id })])
+    return key
+  }
+
+  it('may be absent, as in a file of an earlier release', async () => {
+    await filled()
+    setMember('subjectKeys', undefined)
+    setMember('tombstones', undefined)
+    const store = fileKeyStore(path)
+    expect(await store.pageSubjectKeys('default', page)).toEqual([])
+    expect(await store.loadTombstones('default')).toEqual([])
+    await store.insertSubjectKeys([someSubjectKey()])
+    expect(await store.pageSubjectKeys('default', page)).toHaveLength(1)
+    expect((await store.loadKeys('default')).keys).toHaveLength(1)
+  })
+
+  it('stay gone where somebody puts them back, and make room', async () => {
+    const key = await shredded()
+    setMember('subjectKeys', [subjectKeyToJson(key)])
+    const store = fileKeyStore(path)
+    const wanted = { refs: [key.subjectRef], ids: [key.id] }
+    expect((await store.loadSubjectKeys('default', wanted)).keys).toEqual([])
+    expect(await store.pageSubjectKeys('default', page)).toEqual([])
+    expect(await store.countSubjectKeys('default')).toEqual([])
+    const next = someSubjectKey({ subjectRef: key.subjectRef })
+    await store.insertSubjectKeys([next, next])
+    expect((await store.loadSubjectKeys('default', wanted)).keys).toEqual([next])
+  })
+
+  it.each<[string, unknown]>([
+    ['subjectKeys.0.id', 'XYZ'],
+    ['subjectKeys.0.domain', ''],
+    ['subjectKeys.0.subjectRef', 'aa'.repeat(16)],
+    ['subjectKeys.0.subjectRef', 'aa'.repeat(18)],
+    ['subjectKeys.0.wrapped', 'aa'.repeat(39)],
+    ['subjectKeys.0.wrapped', 'aa'.repeat(41)],
+    ['subjectKeys.0.kekId', ''],
+    ['subjectKeys.0.createdAt', 'yesterday'],
+    ['subjectKeys', {}],
+    ['tombstones.0.id', null],
+    ['tombstones.0.destroyedAt', 0],
+    ['tombstones.0.actor', undefined],
+    ['tombstones.0.reason', null],
+    ['tombstones', 'none'],
+  ])('are refused with a wrong %s', async (member, value) => {
+    await shredded()
+    const store = fileKeyStore(path)
+    await store.insertSubjectKeys([someSubjectKey()])
+    setMember(member, value)
+    await expect(store.loadTombstones('default')).rejects.toMatchObject({
+      code: 'ERR_KEY_STORE',
+      message: expect.stringContaining(`malformed '${member.split('.').pop()}'`),
+    })
   })
 })
 

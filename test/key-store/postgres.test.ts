@@ -8,7 +8,7 @@ import type { KeyStore, Query, Session } from '../../src/key-store/store'
 import { KEY_STORE_TABLES } from '../../src/key-store/tables'
 import { describeKeyStore } from './contract'
 import { useDatabase } from './database'
-import { someIndex, someKey } from './records'
+import { someIndex, someKey, someSubjectKey, someTombstone } from './records'
 import { describeSubjectStore } from './subject-contract'
 
 const database = useDatabase()
@@ -219,6 +219,26 @@ describe('postgresKeyStore', () => {
       }
     }
   })
+})
+
+it('a subject key that a restored table brought back stays gone, and makes room', async () => {
+  const { schema, store } = await newStore()
+  const inSchema = (name: string): string => `"${schema.replaceAll('"', '""')}".${name}`
+  const [table, backup] = [inSchema('mortise_subject_key'), inSchema('backup')]
+  const key = someSubjectKey()
+  const page = { notUnder: null, after: null, limit: 10 }
+  await store.insertSubjectKeys([key])
+  await database.pool.query(`CREATE TABLE ${backup} AS SELECT * FROM ${table}`)
+  await store.destroySubjectKeys([someTombstone({ id: key.id })])
+  await database.pool.query(`INSERT INTO ${table} SELECT * FROM ${backup}`)
+  const wanted = { refs: [key.subjectRef], ids: [key.id] }
+  expect((await store.loadSubjectKeys('default', wanted)).keys).toEqual([])
+  expect(await store.pageSubjectKeys('default', page)).toEqual([])
+  expect(await store.countSubjectKeys('default')).toEqual([])
+  const next = someSubjectKey({ subjectRef: key.subjectRef })
+  await store.insertSubjectKeys([next, next])
+  expect((await store.loadSubjectKeys('default', wanted)).keys).toEqual([next])
+  expect(await store.pageSubjectKeys('default', page)).toEqual([next])
 })
 
 describe('createPostgresStore', () => {

@@ -111,6 +111,19 @@ export function describeSubjectStore(name: string, place: StorePlace): void {
       )
     })
 
+    it('lets concurrent writers move the same keys, each key once', async () => {
+      const keys = Array.from({ length: 40 }, () => someSubjectKey())
+      await store.insertSubjectKeys(keys)
+      const next = { kekId: randomBytes(8).toString('hex'), wrapped: randomBytes(40) }
+      const changes = keys.map(({ id, wrapped }) => ({ id, wrapped, next }))
+      const moved = await Promise.all(
+        Array.from({ length: 6 }, (_, writer) =>
+          open().rewrapSubjectKeys(writer % 2 === 0 ? changes : [...changes].reverse()),
+        ),
+      )
+      expect(moved.reduce((sum, count) => sum + count)).toBe(40)
+    })
+
     it('destroys keys and keeps their tombstones, raising the epoch', async () => {
       const [gone, kept] = [someSubjectKey(), someSubjectKey()]
       await store.insertSubjectKeys([gone, kept])

@@ -16,9 +16,8 @@ export const CONTEXTS: readonly KeyContext[] = [
   CONTEXT,
   ...vary({ use: 'dek' }, { purpose: 'index' }),
   ...vary({ domain: 'Default' }, { domain: 'defaul' }, { domain: 'default.' }),
-  // Parts that are only joined give one text for both.
-  ...vary({ domain: 'a1', version: 2 }, { domain: 'a', version: 12 }),
-  ...vary({ domain: 'adata', purpose: 'index' }, { domain: 'a', purpose: 'index' }),
+  // Parts that are only joined give one text for two of them.
+  ...vary({ domain: 'a1', version: 2 }, { domain: 'a', version: 12 }, { domain: '2a', version: 1 }),
   // Cut to a fixed length, both are the same.
   ...vary({ domain: `${'d'.repeat(63)}1` }, { domain: `${'d'.repeat(63)}2` }),
   ...vary({ domain: '!"#$%&\'()*+,-./:;<=>?@[\\]^_`{|}~' }),

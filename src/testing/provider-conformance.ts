@@ -17,7 +17,7 @@ const CLAUSES: readonly Clause[] = [
  * The contract of key providers as checks, for any test runner:
  * `for (const { name, run } of providerConformance({ create })) it(name, run)`.
  *
- * Costs some 300 calls of the provider. Clauses about a situation that the target does not offer, such
+ * Costs some 400 calls of the provider. Clauses about a situation that the target does not offer, such
  * as an outage, are left out.
  *
  * @param target - makes the provider, and the situations that the suite cannot make itself

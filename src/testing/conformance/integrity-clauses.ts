@@ -1,7 +1,7 @@
 import type { KeyProvider } from '../../providers/provider'
 import { randomBlob } from '../random'
 import { CONTEXT, CONTEXTS, describeContext, sampleKey, withFlippedBit } from './samples'
-import { type Clause, type FullTarget, using } from './target'
+import { type Clause, type FullTarget, withProvider } from './target'
 import { ensure, integrityRefusal, refusal } from './violation'
 
 /** How often the same wrong wrap is tried where its error must not vary. */
@@ -17,7 +17,7 @@ export const integrityClauses: readonly Clause[] = [
 ]
 
 async function bindsContext(target: FullTarget): Promise<void> {
-  await using(target.create, async (provider) => {
+  await withProvider(target.create, async (provider) => {
     for (const [index, context] of CONTEXTS.entries()) {
       const wrapped = await provider.wrapKey(sampleKey(), context)
       // Each is tried under the usual context, its neighbours in the list included: those are alike.
@@ -33,7 +33,7 @@ async function bindsContext(target: FullTarget): Promise<void> {
 }
 
 async function refusesChangedBits(target: FullTarget): Promise<void> {
-  await using(target.create, async (provider) => {
+  await withProvider(target.create, async (provider) => {
     const wrapped = await provider.wrapKey(sampleKey(), CONTEXT)
     for (const offset of wrapped.keys()) {
       const changed = withFlippedBit(wrapped, offset, offset % 8)
@@ -44,7 +44,7 @@ async function refusesChangedBits(target: FullTarget): Promise<void> {
 }
 
 async function refusesOtherBytes(target: FullTarget): Promise<void> {
-  await using(target.create, async (provider) => {
+  await withProvider(target.create, async (provider) => {
     const wrapped = Buffer.from(await provider.wrapKey(sampleKey(), CONTEXT))
     for (const [what, bytes] of wrongWraps(wrapped)) {
       await integrityRefusal(() => provider.unwrapKey(bytes, CONTEXT), what)
@@ -69,8 +69,8 @@ function wrongWraps(wrapped: Buffer): [what: string, bytes: Buffer][] {
 }
 
 async function refusesOtherRoot({ create, createOther }: FullTarget): Promise<void> {
-  const wrapped = await using(createOther, (other) => other.wrapKey(sampleKey(), CONTEXT))
-  const error = await using(create, (provider) =>
+  const wrapped = await withProvider(createOther, (other) => other.wrapKey(sampleKey(), CONTEXT))
+  const error = await withProvider(create, (provider) =>
     refusal(() => provider.unwrapKey(wrapped, CONTEXT), 'a wrap of another root key'),
   )
   const refused = error.code === 'ERR_KEY_INTEGRITY' || error.failure === 'state'
@@ -78,7 +78,7 @@ async function refusesOtherRoot({ create, createOther }: FullTarget): Promise<vo
 }
 
 async function refusesAlike(target: FullTarget): Promise<void> {
-  await using(target.create, async (provider) => {
+  await withProvider(target.create, async (provider) => {
     const wrapped = await provider.wrapKey(sampleKey(), CONTEXT)
     const wrong = withFlippedBit(wrapped, wrapped.length - 1, 0)
     const seen = new Set<string>()

@@ -1,7 +1,7 @@
 import type { KeyProvider } from '../../providers/provider'
 import { CONTEXT, sampleKey } from './samples'
 import { ensureNoSecret, shownText } from './shown-text'
-import { type Clause, type FullTarget, using } from './target'
+import { type Clause, type FullTarget, withProvider } from './target'
 import { ensure, refusal } from './violation'
 
 /** Far longer than any provider needs that does end its call. */
@@ -17,7 +17,7 @@ export const lifecycleClauses: readonly Clause[] = [
 ]
 
 async function opensAgain(target: FullTarget): Promise<void> {
-  await using(target.create, async (provider) => {
+  await withProvider(target.create, async (provider) => {
     const { uri } = provider
     await Promise.all([provider.open?.(), provider.open?.()])
     ensure(provider.uri === uri, 'the URI changed when the provider was opened again')
@@ -27,7 +27,7 @@ async function opensAgain(target: FullTarget): Promise<void> {
 
 /** A provider without I/O may answer nevertheless; none may wait, or be spoilt for the next call. */
 async function endsAbortedCalls(target: FullTarget): Promise<void> {
-  await using(target.create, async (provider) => {
+  await withProvider(target.create, async (provider) => {
     const wrapped = await provider.wrapKey(sampleKey(), CONTEXT)
     const options = { signal: AbortSignal.abort() }
     await settles(provider.wrapKey(sampleKey(), CONTEXT, options), 'wrapKey')
@@ -37,7 +37,7 @@ async function endsAbortedCalls(target: FullTarget): Promise<void> {
 }
 
 async function stopsWaiting({ create, createHanging }: FullTarget): Promise<void> {
-  const wrapped = await using(create, (provider) => provider.wrapKey(sampleKey(), CONTEXT))
+  const wrapped = await withProvider(create, (provider) => provider.wrapKey(sampleKey(), CONTEXT))
   const provider = await createHanging()
   const controller = new AbortController()
   const call = useProvider(provider, wrapped, controller.signal)
@@ -48,7 +48,7 @@ async function stopsWaiting({ create, createHanging }: FullTarget): Promise<void
 
 async function reportsOutage(target: FullTarget): Promise<void> {
   const { create, createUnavailable, secrets } = target
-  const wrapped = await using(create, (provider) => provider.wrapKey(sampleKey(), CONTEXT))
+  const wrapped = await withProvider(create, (provider) => provider.wrapKey(sampleKey(), CONTEXT))
   const provider = await createUnavailable()
   const error = await refusal(() => useProvider(provider, wrapped), 'a service out of reach')
   const passing = error.failure === 'transient' || error.failure === 'session'

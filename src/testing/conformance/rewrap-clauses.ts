@@ -1,6 +1,6 @@
 import type { KeyProvider } from '../../providers/provider'
 import { CONTEXT, sampleKey, withFlippedBit } from './samples'
-import { type Clause, type FullTarget, using } from './target'
+import { type Clause, type FullTarget, withProvider } from './target'
 import { ensure, ensureSameBytes, integrityRefusal } from './violation'
 
 /** Of providers that can rewrap; the others satisfy them without doing anything. */
@@ -12,7 +12,7 @@ export const rewrapClauses: readonly Clause[] = [
 ]
 
 async function rewrapsOwn(target: FullTarget): Promise<void> {
-  await using(target.create, async (provider) => {
+  await withProvider(target.create, async (provider) => {
     const key = sampleKey()
     const wrapped = await provider.wrapKey(key, CONTEXT)
     const rewrapped = await provider.rewrapKey?.(wrapped, CONTEXT, provider.uri)
@@ -24,11 +24,11 @@ async function rewrapsOwn(target: FullTarget): Promise<void> {
 
 async function rewrapsOther({ create, createOther }: FullTarget): Promise<void> {
   const key = sampleKey()
-  const source = await using(createOther, async (other) => ({
+  const source = await withProvider(createOther, async (other) => ({
     uri: other.uri,
     wrapped: await other.wrapKey(key, CONTEXT),
   }))
-  await using(create, async (provider) => {
+  await withProvider(create, async (provider) => {
     // Under one URI nobody could tell which root key a wrap is from.
     if (source.uri === provider.uri) return
     const rewrapped = await provider.rewrapKey?.(source.wrapped, CONTEXT, source.uri)
@@ -37,14 +37,14 @@ async function rewrapsOther({ create, createOther }: FullTarget): Promise<void> 
 }
 
 async function refusesForeign(target: FullTarget): Promise<void> {
-  await using(target.create, async (provider) => {
+  await withProvider(target.create, async (provider) => {
     const rewrapped = await provider.rewrapKey?.(sampleKey(), CONTEXT, 'conformance:another-kind')
     ensure(rewrapped == null, 'a wrap of an unknown kind of provider was rewrapped')
   })
 }
 
 async function rewrapsNothingWrong(target: FullTarget): Promise<void> {
-  await using(target.create, async (provider) => {
+  await withProvider(target.create, async (provider) => {
     const wrapped = await provider.wrapKey(sampleKey(), CONTEXT)
     if ((await provider.rewrapKey?.(wrapped, CONTEXT, provider.uri)) == null) return
     const rewrap = (bytes: Uint8Array, context = CONTEXT) =>

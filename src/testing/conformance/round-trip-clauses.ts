@@ -1,6 +1,6 @@
 import type { KeyProvider } from '../../providers/provider'
 import { CONTEXT, CONTEXTS, describeContext, sampleKey } from './samples'
-import { type Clause, type FullTarget, using } from './target'
+import { type Clause, type FullTarget, withProvider } from './target'
 import { ensure, ensureSameBytes, rejection } from './violation'
 
 const MAX_WRAP_BYTES = 1024
@@ -21,7 +21,7 @@ export const roundTripClauses: readonly Clause[] = [
 ]
 
 async function roundTrips(target: FullTarget): Promise<void> {
-  await using(target.create, async (provider) => {
+  await withProvider(target.create, async (provider) => {
     for (const context of CONTEXTS) {
       const key = sampleKey()
       const opened = await provider.unwrapKey(await provider.wrapKey(key, context), context)
@@ -32,13 +32,15 @@ async function roundTrips(target: FullTarget): Promise<void> {
 
 async function opensAcrossInstances(target: FullTarget): Promise<void> {
   const key = sampleKey()
-  const wrapped = await using(target.create, (provider) => provider.wrapKey(key, CONTEXT))
-  const opened = await using(target.create, (provider) => provider.unwrapKey(wrapped, CONTEXT))
+  const wrapped = await withProvider(target.create, (provider) => provider.wrapKey(key, CONTEXT))
+  const opened = await withProvider(target.create, (provider) =>
+    provider.unwrapKey(wrapped, CONTEXT),
+  )
   ensureSameBytes(opened, key, 'another key came out of the second instance')
 }
 
 async function wrapsKeysOnly(target: FullTarget): Promise<void> {
-  await using(target.create, async (provider) => {
+  await withProvider(target.create, async (provider) => {
     for (const key of UNUSUAL_KEYS) {
       const opened = await provider.unwrapKey(await provider.wrapKey(key, CONTEXT), CONTEXT)
       ensureSameBytes(opened, key, 'another key came out for 32 equal bytes')
@@ -53,7 +55,7 @@ async function wrapsKeysOnly(target: FullTarget): Promise<void> {
 }
 
 async function hidesKey(target: FullTarget): Promise<void> {
-  await using(target.create, async (provider) => {
+  await withProvider(target.create, async (provider) => {
     const key = sampleKey()
     const wrapped = Buffer.from(await provider.wrapKey(key, CONTEXT))
     const fits = wrapped.length >= 1 && wrapped.length <= MAX_WRAP_BYTES
@@ -65,7 +67,7 @@ async function hidesKey(target: FullTarget): Promise<void> {
 }
 
 async function leavesInput(target: FullTarget): Promise<void> {
-  await using(target.create, async (provider) => {
+  await withProvider(target.create, async (provider) => {
     const key = sampleKey()
     const given = new Uint8Array(key)
     const wrapped = await provider.wrapKey(given, CONTEXT)
@@ -77,7 +79,7 @@ async function leavesInput(target: FullTarget): Promise<void> {
 }
 
 async function givesOwnedArrays(target: FullTarget): Promise<void> {
-  await using(target.create, async (provider) => {
+  await withProvider(target.create, async (provider) => {
     const key = sampleKey()
     const given = new Uint8Array(key)
     const wrapped = await provider.wrapKey(given, CONTEXT)
@@ -95,7 +97,7 @@ function open(provider: KeyProvider, wrapped: Uint8Array): Promise<Uint8Array> {
 }
 
 async function servesInParallel(target: FullTarget): Promise<void> {
-  await using(target.create, async (provider) => {
+  await withProvider(target.create, async (provider) => {
     const keys = Array.from({ length: PARALLEL_CALLS }, sampleKey)
     const contextOf = (index: number) => ({ ...CONTEXT, version: index + 1 })
     const wraps = await Promise.all(keys.map((key, i) => provider.wrapKey(key, contextOf(i))))

@@ -1,7 +1,7 @@
 import type { KeyProvider } from '../../providers/provider'
 import { CONTEXT, sampleKey, withFlippedBit } from './samples'
 import { ensureNoSecret, shownText } from './shown-text'
-import { type Clause, type FullTarget, using } from './target'
+import { type Clause, type FullTarget, withProvider } from './target'
 import { ensure, rejection } from './violation'
 
 const URI = /^[\x21-\x7e]{1,2048}$/
@@ -17,12 +17,12 @@ export const secrecyClauses: readonly Clause[] = [
 ]
 
 async function namesItself(target: FullTarget): Promise<void> {
-  const uris = await using(target.create, async (provider) => {
+  const uris = await withProvider(target.create, async (provider) => {
     const opened = provider.uri
     await provider.wrapKey(sampleKey(), CONTEXT)
     return [opened, provider.uri]
   })
-  const uri = await using(target.create, async (provider) => provider.uri)
+  const uri = await withProvider(target.create, async (provider) => provider.uri)
   ensure(URI.test(uri), 'the URI is not 1 to 2,048 printable ASCII characters without space')
   ensure(
     uris.every((other) => other === uri),
@@ -32,7 +32,7 @@ async function namesItself(target: FullTarget): Promise<void> {
 }
 
 async function printsNoSecret(target: FullTarget): Promise<void> {
-  await using(target.create, async (provider) => {
+  await withProvider(target.create, async (provider) => {
     const key = sampleKey()
     await provider.unwrapKey(await provider.wrapKey(key, CONTEXT), CONTEXT)
     ensureNoSecret(shownText(provider), [key, ...target.secrets], 'the printed provider')
@@ -40,7 +40,7 @@ async function printsNoSecret(target: FullTarget): Promise<void> {
 }
 
 async function errorsShowNoSecret(target: FullTarget): Promise<void> {
-  await using(target.create, async (provider) => {
+  await withProvider(target.create, async (provider) => {
     const key = sampleKey()
     const wrapped = Buffer.from(await provider.wrapKey(key, CONTEXT))
     const last = wrapped.length - 1

@@ -41,7 +41,7 @@ export type Clause = readonly [
 ]
 
 /** Opens a provider for one check, and closes it whatever comes of the check. */
-export async function using<T>(
+export async function withProvider<T>(
   make: MakeProvider,
   use: (provider: KeyProvider) => Promise<T>,
 ): Promise<T> {

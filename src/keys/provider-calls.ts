@@ -1,9 +1,17 @@
-import { isMortiseError, MortiseError, type ProviderFailure } from '../errors'
-import type { KeyContext, KeyProvider } from '../providers/provider'
+import type { MortiseError, ProviderFailure } from '../errors'
+import type { KeyProvider } from '../providers/provider'
 import { attempt, pause } from './attempt'
 import { backoffMs, RetryBudget } from './backoff'
 import { Breaker, type BreakerState, type Permit } from './breaker'
 import { eventKey, type KeyEventHandler } from './events'
+import {
+  breakerOpen,
+  describeCall,
+  givenUp,
+  type ProviderCall,
+  subjectOf,
+  timedOut,
+} from './provider-call'
 import { failureOf, isTemporary, providerError } from './provider-failure'
 import { Refusals } from './refusals'
 
@@ -21,20 +29,6 @@ export interface CallCircumstances {
   readonly emit: KeyEventHandler
   /** Ends every call, with its reason: the keyring was closed. */
   readonly closed: AbortSignal
-}
-
-/** What a provider is asked for; `canary` wraps and unwraps a key that is made for it. */
-export type ProviderOperation = 'open' | 'wrap' | 'unwrap' | 'rewrap' | 'canary'
-
-/** One call, before it is made. */
-export interface ProviderCall {
-  readonly operation: ProviderOperation
-  /** The key that is wrapped or unwrapped; absent for `open`. */
-  readonly context?: KeyContext
-  /** Ends the call early, without any verdict on the provider. */
-  readonly signal?: AbortSignal | undefined
-  /** Not retried: who asks wants to know how the provider is now. */
-  readonly once?: boolean
 }
 
 interface Attempt {
@@ -81,7 +75,8 @@ export class ProviderCalls {
   async run<T>(call: ProviderCall, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
     this.#refusals.check(subjectOf(call), this.#provider.uri)
     const permit = this.#breaker.admit()
-    if (permit === null) throw this.#breakerOpen()
+    if (permit === null)
+      throw breakerOpen(this.#provider.uri, this.#breaker.waitMs, this.#lastFailure)
     this.#budget.earn()
     const startedAt = performance.now()
     try {
@@ -110,7 +105,7 @@ export class ProviderCalls {
         last = error as MortiseError
       }
     }
-    throw this.#givenUp(last, performance.now() - startedAt)
+    throw givenUp(last, performance.now() - startedAt)
   }
 
   /** Pauses once, and again while the breaker is open or probes; `null` where the time is over. */
@@ -134,7 +129,7 @@ export class ProviderCalls {
     try {
       const result = await attempt(work, {
         timeoutMs: left,
-        timedOut: () => this.#timedOut(call, left),
+        timedOut: () => timedOut(this.#provider.uri, call, left),
         signals: this.#signals(call),
         onLate: (error) => this.#late(call, error),
       })
@@ -153,7 +148,7 @@ export class ProviderCalls {
       this.#report(call, number, startedAt, 'abandoned')
       return error
     }
-    const typed = providerError(error, this.#provider.uri, doing(call))
+    const typed = providerError(error, this.#provider.uri, describeCall(call))
     const failure = failureOf(typed)
     const isDown = isTemporary(failure)
     if (failure === 'access') this.#refusals.add(subjectOf(call), typed)
@@ -195,40 +190,4 @@ export class ProviderCalls {
     const providerUri = this.#provider.uri
     this.#circumstances.emit({ type: 'key-integrity', ...eventKey(context), providerUri })
   }
-
-  #timedOut(call: ProviderCall, ms: number): MortiseError {
-    return new MortiseError(
-      'ERR_KEY_PROVIDER',
-      `${this.#provider.uri} did not ${doing(call)} within ${Math.round(ms)} ms`,
-      { failure: 'transient', retryable: true },
-    )
-  }
-
-  #givenUp(last: MortiseError, ms: number): MortiseError {
-    const { code, message, failure, cause } = last
-    const text = `${message} (given up after ${Math.round(ms)} ms with retries)`
-    return new MortiseError(code, text, { failure, cause, retryable: true })
-  }
-
-  #breakerOpen(): MortiseError {
-    const until = new Date(Date.now() + this.#breaker.waitMs).toISOString()
-    const last = isMortiseError(this.#lastFailure) ? this.#lastFailure.message : 'no answer'
-    return new MortiseError(
-      'ERR_KEY_PROVIDER',
-      `${this.#provider.uri} failed several times in a row and is not asked before ${until}; the last failure was: ${last}`,
-      { failure: 'transient', retryable: true },
-    )
-  }
-}
-
-/** What a refusal is about: one key, or the opening of the provider. */
-function subjectOf({ operation, context }: ProviderCall): string {
-  return context?.id ?? operation
-}
-
-function doing({ operation, context }: ProviderCall): string {
-  if (context === undefined) return operation
-  const { use, id, domain, purpose, version } = context
-  const what = use === 'dek' ? 'a DEK of key' : 'key'
-  return `${operation} ${what} ${id} (domain ${domain}, ${purpose}, version ${version})`
 }

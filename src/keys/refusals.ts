@@ -14,8 +14,8 @@ const REFUSAL_MS = 60_000
 const MAX_REFUSALS = 1000
 
 /**
- * What a provider denied (`access`), by the key that it was asked for. Permissions differ from key to
- * key, so one that is denied does not close the provider for the others.
+ * What a provider denied (`access`), by operation and key. Permissions differ between them, so one that
+ * is denied does not close the provider for the others.
  */
 export class Refusals {
   readonly #refused = new Map<string, Refusal>()

@@ -240,6 +240,13 @@ describe('denied access', () => {
     expect(await calls.run(call, work)).toBe('done')
   })
 
+  it('to one operation leaves the others alone', async () => {
+    const { calls } = make()
+    const wrap = { ...call, operation: 'wrap' } as const
+    await rejection(calls.run(wrap, failsFor(1, failing('access'))), 'ERR_KEY_PROVIDER')
+    expect(await calls.run(call, failsFor(0))).toBe('done')
+  })
+
   it('to one key leaves the others alone', async () => {
     const { calls } = make()
     await rejection(calls.run(call, failsFor(1, failing('access'))), 'ERR_KEY_PROVIDER')

@@ -41,10 +41,13 @@ export interface Key {
   deletion: { readonly date: Date; readonly windowDays: number } | null
 }
 
+/** Kinds of keys that can be made. */
 export const KEY_SPECS = ['SYMMETRIC_DEFAULT', 'RSA_2048', 'HMAC_256'] as const
+/** What keys can be made for. */
 export const KEY_USAGES = ['ENCRYPT_DECRYPT', 'SIGN_VERIFY', 'GENERATE_VERIFY_MAC'] as const
 /** Only `SYMMETRIC_DEFAULT` does anything; the others are there to be refused. */
 export type KeySpec = (typeof KEY_SPECS)[number]
+/** Only `ENCRYPT_DECRYPT` does anything. */
 export type KeyUsage = (typeof KEY_USAGES)[number]
 
 /** What CreateKey, or the caller's test, may choose. */

@@ -4,9 +4,10 @@ import * as keyWrap from '../../src/crypto/key-wrap'
 import { encodeValue } from '../../src/envelope/codec'
 import { createOpener, keyNameOf } from '../../src/envelope/open'
 import { encodeRowId } from '../../src/envelope/row-id'
-import { sealRecord } from '../../src/envelope/seal'
+import { sealRecord, sealRecordByProvider } from '../../src/envelope/seal'
 import { MortiseError } from '../../src/errors'
-import { keysOf, refusal, testField, testKey } from './keys'
+import type { SubjectKey } from '../../src/keys/access'
+import { keysOf, refusal, testField, testKey, testProvider, testSubjectKey } from './keys'
 
 vi.mock('../../src/crypto/key-wrap', { spy: true })
 
@@ -186,5 +187,89 @@ describe('keyNameOf', () => {
     expect(() => keyNameOf(bytes, 'Person.x')).toThrow(
       expect.objectContaining({ code, field: 'Person.x' }),
     )
+  })
+})
+
+describe('a page of data keys, subject keys and providers', () => {
+  const [subject, other] = [testSubjectKey('42'), testSubjectKey('43')]
+  const { key: provider, deks } = testProvider('p')
+  const ofSubject = testField({ fieldId: 'person.subject', subject: true })
+  const sealFor = (owner: SubjectKey, value: string) =>
+    sealRecord(owner, [{ field: ofSubject, encoded: text(value) }])[0]!
+
+  test('opens with one opener, in any order', async () => {
+    const byProvider = (value: string) =>
+      sealRecordByProvider(provider, [{ field, encoded: text(value) }])
+    const rows = [
+      { envelope: seal('a'), field },
+      { envelope: sealFor(subject, 'b'), field: ofSubject, ref: subject.subjectRef },
+      { envelope: (await byProvider('c'))[0]!, field },
+      { envelope: sealFor(other, 'd'), field: ofSubject, ref: other.subjectRef },
+      { envelope: (await byProvider('e'))[0]!, field },
+    ]
+    const opener = createOpener(keysOf(key, subject, other, deks))
+    const open = (page: typeof rows) =>
+      page.map(({ envelope, field: target, ref }) => opener.open(envelope, target, undefined, ref))
+    expect(open(rows)).toEqual(['a', 'b', 'c', 'd', 'e'])
+    expect(open(rows.toReversed())).toEqual(['e', 'd', 'c', 'b', 'a'])
+  })
+
+  test('asks for each key under the kind that the flags say', async () => {
+    const keyOf = vi.fn(keysOf(key, subject, deks))
+    const opener = createOpener(keyOf)
+    const [wrapped] = await sealRecordByProvider(provider, [{ field, encoded: text('c') }])
+    opener.open(seal('a'), field)
+    opener.open(sealFor(subject, 'b'), ofSubject, undefined, subject.subjectRef)
+    opener.open(wrapped!, field)
+    expect(keyOf.mock.calls).toEqual([
+      [key.id, 'data'],
+      [subject.id, 'subject'],
+      [provider.id, 'provider'],
+    ])
+  })
+
+  test('never takes a remembered record for one of another kind', () => {
+    const twin = { ...key, subjectRef: Buffer.alloc(17, 1) }
+    const opener = createOpener((_id, kind) => (kind === 'subject' ? twin : key))
+    const local = seal('a', testField({ fieldId: 'person.subject' }))
+    const flagged = Buffer.concat([Buffer.of(0xe1, 4), local.subarray(2)])
+    expect(opener.open(local, testField({ fieldId: 'person.subject' }))).toBe('a')
+    // AAD and keys are the same by construction: the row's subject_ref is what is left to differ.
+    const wrong = () => opener.open(flagged, ofSubject, undefined, Buffer.alloc(17, 2))
+    expect(wrong).toThrow(refusal('ERR_DECRYPTION_FAILED'))
+    expect(opener.open(flagged, ofSubject, undefined, twin.subjectRef)).toBe('a')
+    expect(opener.open(local, testField({ fieldId: 'person.subject' }))).toBe('a')
+  })
+
+  describe('step 9: the subject of the row', () => {
+    const opener = createOpener(keysOf(key, subject, other))
+    const envelope = sealFor(subject, 'Ada')
+    const open = (ref?: Buffer) => () => opener.open(envelope, ofSubject, undefined, ref)
+
+    test('must be the subject of the key, also for a record that is open already', () => {
+      expect(open(subject.subjectRef)()).toBe('Ada')
+      expect(open(other.subjectRef)).toThrow(refusal('ERR_DECRYPTION_FAILED'))
+      expect(open(subject.subjectRef.subarray(0, 16))).toThrow(refusal('ERR_DECRYPTION_FAILED'))
+      expect(open(Buffer.alloc(0))).toThrow(refusal('ERR_DECRYPTION_FAILED'))
+      expect(open(subject.subjectRef)()).toBe('Ada')
+    })
+
+    test('must be known, before any key is asked for', () => {
+      const noKeys = vi.fn(keysOf())
+      const attempt = () => createOpener(noKeys).open(envelope, ofSubject)
+      expect(attempt).toThrow(refusal('ERR_ROW_UNKNOWN'))
+      expect(attempt).toThrow(/^Person\.name is sealed under the key of its subject/)
+      expect(noKeys).not.toHaveBeenCalled()
+    })
+
+    test('has no part in a field without a subject', () => {
+      expect(opener.open(seal(), field, undefined, other.subjectRef)).toBe('Ada')
+    })
+  })
+
+  test('a DEK that the provider did not unwrap is the one error of opening', async () => {
+    const [envelope] = await sealRecordByProvider(provider, [{ field, encoded: text('c') }])
+    const none = createOpener(keysOf({ ...deks, deks: new Map() }))
+    expect(() => none.open(envelope!, field)).toThrow(refusal('ERR_DECRYPTION_FAILED'))
   })
 })

@@ -3,10 +3,17 @@ import * as aead from '../../src/crypto/aead'
 import * as random from '../../src/crypto/random'
 import { encodeValue } from '../../src/envelope/codec'
 import { createOpener } from '../../src/envelope/open'
-import { rewrapEnvelope, rewrapKeyBlock } from '../../src/envelope/rewrap'
+import {
+  rewrapEnvelope,
+  rewrapEnvelopeByProvider,
+  rewrapKeyBlock,
+  rewrapKeyBlockByProvider,
+} from '../../src/envelope/rewrap'
 import { encodeRowId } from '../../src/envelope/row-id'
 import { sealRecord } from '../../src/envelope/seal'
-import { keysOf, refusal, testField, testKey } from './keys'
+import { MortiseError } from '../../src/errors'
+import type { OpeningKey } from '../../src/keys/access'
+import { keysOf, refusal, testField, testKey, testProvider, testSubjectKey } from './keys'
 
 vi.mock('../../src/crypto/aead', { spy: true })
 vi.mock('../../src/crypto/random', { spy: true })
@@ -111,3 +118,99 @@ describe('refused', () => {
     )
   })
 })
+
+describe('from and to a key whose provider wraps DEKs', () => {
+  const [first, second] = [testProvider('first', 72), testProvider('second', 1024)]
+  const open = (bytes: Buffer, key: OpeningKey) =>
+    createOpener(keysOf(key)).open(bytes, field, rowId)
+
+  test('local, provider, other provider, and local again: the same bytes as before', async () => {
+    const atFirst = await rewrapEnvelopeByProvider(envelope, from, first.key)
+    const atSecond = await rewrapEnvelopeByProvider(atFirst, first.deks, second.key)
+    const back = rewrapEnvelope(atSecond, second.deks, from)
+    expect([atFirst, atSecond, back].map((bytes) => bytes[1])).toEqual([11, 11, 3])
+    expect(atFirst.readUInt16BE(10)).toBe(72)
+    expect(atSecond.readUInt16BE(10)).toBe(1024)
+    expect([open(atFirst, first.deks), open(atSecond, second.deks)]).toEqual(['Ada', 'Ada'])
+    expect(atFirst.subarray(12 + 72)).toEqual(envelope.subarray(50))
+    expect(atSecond.subarray(12 + 1024)).toEqual(envelope.subarray(50))
+    expect(back).toEqual(envelope)
+  })
+
+  test('of the head alone gives the block before its commitment', async () => {
+    const block = await rewrapKeyBlockByProvider(envelope.subarray(0, 82), from, first.key)
+    expect(block).toHaveLength(12 + 72)
+    const moved = Buffer.concat([block, envelope.subarray(50)])
+    expect(open(moved, first.deks)).toBe('Ada')
+    const head = moved.subarray(0, 12 + 72 + 32)
+    expect(rewrapKeyBlock(head, first.deks, from)).toEqual(envelope.subarray(0, 50))
+  })
+
+  test('asks the provider once, with the DEK that it then zeroes', async () => {
+    const seen: Uint8Array[] = []
+    const wrapDek = async (dek: Uint8Array) => {
+      seen.push(dek)
+      return first.key.wrapDek(dek)
+    }
+    const key = { ...first.key, wrapDek }
+    const moved = await rewrapEnvelopeByProvider(envelope, from, key)
+    expect(seen).toEqual([Buffer.alloc(32)])
+    const again = await rewrapEnvelopeByProvider(moved, first.deks, key)
+    expect(again).toEqual(moved)
+    expect(again).not.toBe(moved)
+    expect(seen).toHaveLength(1)
+  })
+
+  test('a provider that refuses leaves nothing behind', async () => {
+    const failure = new MortiseError('ERR_KEY_PROVIDER', 'throttled')
+    const seen: Uint8Array[] = []
+    const wrapDek = (dek: Uint8Array) => {
+      seen.push(dek)
+      return Promise.reject(failure)
+    }
+    const attempt = rewrapEnvelopeByProvider(envelope, from, { ...first.key, wrapDek })
+    await expect(attempt).rejects.toBe(failure)
+    expect(seen).toEqual([Buffer.alloc(32)])
+  })
+
+  test('step 5 comes before the provider is asked', async () => {
+    const damaged = Buffer.from(envelope)
+    damaged[60]! ^= 1
+    const before = first.deks.deks.size
+    const attempt = rewrapEnvelopeByProvider(damaged, from, first.key)
+    await expect(attempt).rejects.toEqual(refusal('ERR_DECRYPTION_FAILED'))
+    expect(first.deks.deks.size).toBe(before)
+  })
+
+  test.each([
+    ['a local envelope from a provider key', envelope, first.deks, 'ERR_ENVELOPE_FLAGS'],
+    ['a subject envelope', subjectEnvelope(), from, 'ERR_ENVELOPE_FLAGS'],
+    ['an envelope of a third key', envelope, testKey('third'), 'ERR_KEY_NOT_FOUND'],
+  ] as const)('refuses %s', async (_, bytes, source, code) => {
+    expect(() => rewrapEnvelope(bytes, source, to)).toThrow(refusal(code))
+    const attempt = rewrapEnvelopeByProvider(bytes, source, second.key)
+    await expect(attempt).rejects.toEqual(refusal(code))
+  })
+
+  test('refuses a blob that was not unwrapped, and a provider envelope from a local key', async () => {
+    const moved = await rewrapEnvelopeByProvider(envelope, from, first.key)
+    const none = { ...first.deks, deks: new Map() }
+    expect(() => rewrapEnvelope(moved, none, to)).toThrow(refusal('ERR_DECRYPTION_FAILED'))
+    expect(() => rewrapEnvelope(moved, from, to)).toThrow(refusal('ERR_ENVELOPE_FLAGS'))
+    const sameId = { ...to, id: first.key.id }
+    expect(() => rewrapEnvelope(moved, sameId, to)).toThrow(refusal('ERR_ENVELOPE_FLAGS'))
+  })
+
+  test('another domain, and more than a head, are programming mistakes', async () => {
+    const elsewhere = testProvider('first', 72, 'other')
+    await expect(rewrapEnvelopeByProvider(envelope, from, elsewhere.key)).rejects.toThrow(
+      RangeError,
+    )
+    await expect(rewrapKeyBlockByProvider(envelope, from, first.key)).rejects.toThrow(RangeError)
+  })
+})
+
+function subjectEnvelope(): Buffer {
+  const target = testField({ subject: true })
+  return sealRecord(testSubjectKey('42'), [{ field: target, encoded }])[0]!
+}

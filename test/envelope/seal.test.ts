@@ -1,10 +1,16 @@
-import { describe, expect, test } from 'vitest'
+import { afterEach, describe, expect, test, vi } from 'vitest'
+import * as aead from '../../src/crypto/aead'
 import { encodeValue } from '../../src/envelope/codec'
 import { MAX_CIPHERTEXT_BYTES } from '../../src/envelope/format'
 import { createOpener } from '../../src/envelope/open'
 import { encodeRowId } from '../../src/envelope/row-id'
-import { sealRecord } from '../../src/envelope/seal'
-import { keysOf, refusal, testField, testKey } from './keys'
+import { sealRecord, sealRecordByProvider, sealRecords } from '../../src/envelope/seal'
+import { MortiseError } from '../../src/errors'
+import type { SealingKey } from '../../src/keys/access'
+import { keysOf, refusal, testField, testKey, testProvider, testSubjectKey } from './keys'
+
+vi.mock('../../src/crypto/aead', { spy: true })
+afterEach(() => vi.clearAllMocks())
 
 const key = testKey('a')
 const text = (value: string) => encodeValue('string', value, 'f')
@@ -95,5 +101,140 @@ describe('padding', () => {
     const padded = testField({ pad: 32 })
     expect(opener.open(sealRecord(key, [ada])[0]!, padded)).toBe('Ada')
     expect(opener.open(sealRecord(key, [{ ...ada, field: padded }])[0]!, ada.field)).toBe('Ada')
+  })
+})
+
+describe('under a subject key', () => {
+  const subject = testSubjectKey('42')
+  const ofSubject = { field: testField({ subject: true }), encoded: text('Ada') }
+
+  test('sets b2 and names the subject key; the size stays', () => {
+    const [envelope] = sealRecord(subject, [ofSubject])
+    expect(envelope![1]).toBe(4)
+    expect(envelope!.toString('hex', 2, 10)).toBe(subject.id)
+    expect(envelope).toHaveLength(98 + 4)
+  })
+
+  test('only where the field is declared so, and never under the key of no subject', async () => {
+    const { key: provider } = testProvider('p')
+    expect(() => sealRecord(subject, [ada])).toThrow(RangeError)
+    expect(() => sealRecord(key, [ofSubject])).toThrow(RangeError)
+    const other = { ...ada, field: testField({ fieldId: 'person.email' }) }
+    expect(() => sealRecord(subject, [ofSubject, other])).toThrow(RangeError)
+    await expect(sealRecordByProvider(provider, [ofSubject])).rejects.toThrow(RangeError)
+  })
+})
+
+describe('by a provider', () => {
+  test.each([1, 40, 72, 1024])('that answers %i bytes', async (length) => {
+    const { key: provider, deks } = testProvider('p', length)
+    const [envelope] = await sealRecordByProvider(provider, [ada])
+    expect(envelope![1]).toBe(8)
+    expect(envelope!.toString('hex', 2, 10)).toBe(provider.id)
+    expect(envelope!.readUInt16BE(10)).toBe(length)
+    expect([...deks.deks.keys()]).toEqual([envelope!.toString('latin1', 12, 12 + length)])
+    expect(envelope).toHaveLength(10 + 2 + length + 32 + 4 + 16)
+    expect(createOpener(keysOf(deks)).open(envelope!, ada.field)).toBe('Ada')
+  })
+
+  test('one record is one call, whatever its fields; no fields are none', async () => {
+    const { key: provider, deks } = testProvider('p')
+    const other = { ...ada, field: testField({ fieldId: 'person.email', pad: 16 }) }
+    const [first, second] = await sealRecordByProvider(provider, [ada, other])
+    expect(deks.deks.size).toBe(1)
+    expect(first!.subarray(2, 10 + 2 + 184 + 32)).toEqual(second!.subarray(2, 10 + 2 + 184 + 32))
+    expect(await sealRecordByProvider(provider, [])).toEqual([])
+    expect(deks.deks.size).toBe(1)
+  })
+
+  test('that refuses: nothing is sealed, and the DEK is zeroed', async () => {
+    const failure = new MortiseError('ERR_KEY_PROVIDER', 'throttled')
+    const seen: Uint8Array[] = []
+    const wrapDek = (dek: Uint8Array) => {
+      seen.push(dek)
+      return Promise.reject(failure)
+    }
+    const provider = { ...testProvider('p').key, wrapDek }
+    await expect(sealRecordByProvider(provider, [ada])).rejects.toBe(failure)
+    expect(aead.sealAead).not.toHaveBeenCalled()
+    expect(seen).toEqual([Buffer.alloc(32)])
+  })
+
+  test('is asked for nothing that could not be sealed', async () => {
+    const { key: provider, deks } = testProvider('p')
+    const bound = { field: testField({ rowBound: true }), encoded: text('Ada') }
+    await expect(sealRecordByProvider(provider, [ada, ada])).rejects.toEqual(
+      refusal('ERR_SEAL_REUSE'),
+    )
+    await expect(sealRecordByProvider(provider, [bound])).rejects.toEqual(
+      refusal('ERR_ROW_UNKNOWN'),
+    )
+    expect(deks.deks.size).toBe(0)
+  })
+
+  test('sealed twice has two DEKs', async () => {
+    const { key: provider, deks } = testProvider('p')
+    await sealRecordByProvider(provider, [ada])
+    await sealRecordByProvider(provider, [ada])
+    const [first, second] = [...deks.deks.values()].map((dek) => dek.export())
+    expect(first).not.toEqual(second)
+  })
+})
+
+describe('several records', () => {
+  test('of all kinds come back in their order, each under a DEK of its own', async () => {
+    const { key: provider, deks } = testProvider('p')
+    const subject = testSubjectKey('42')
+    const field = testField({ subject: true })
+    const record = (sealing: SealingKey, value: string) => {
+      const target = 'subjectRef' in sealing ? field : ada.field
+      return { key: sealing, values: [{ field: target, encoded: text(value) }] }
+    }
+    const sealed = await sealRecords([
+      record(provider, 'a'),
+      record(key, 'b'),
+      record(subject, 'c'),
+      { key, values: [] },
+      record(provider, 'd'),
+    ])
+    expect(sealed.map((envelopes) => envelopes.length)).toEqual([1, 1, 1, 0, 1])
+    expect(sealed.map(([envelope]) => envelope?.[1])).toEqual([8, 0, 4, undefined, 8])
+    const opener = createOpener(keysOf(key, subject, deks))
+    const open = (envelope: Buffer) =>
+      envelope[1] === 4
+        ? opener.open(envelope, field, undefined, subject.subjectRef)
+        : opener.open(envelope, ada.field)
+    expect(sealed.flat().map(open)).toEqual(['a', 'b', 'c', 'd'])
+    expect(new Set(sealed.flat().map((envelope) => envelope.toString('latin1', 10, 50))).size).toBe(
+      4,
+    )
+  })
+
+  test('wait for all providers at once', async () => {
+    let waiting = 0
+    let release = () => {}
+    const all = new Promise<void>((resolve) => {
+      release = resolve
+    })
+    const wrapDek = async () => {
+      waiting++
+      if (waiting === 3) release()
+      await all
+      return Buffer.of(waiting)
+    }
+    const provider = { ...testProvider('p').key, wrapDek }
+    const records = [1, 2, 3].map(() => ({ key: provider, values: [ada] }))
+    expect(await sealRecords(records)).toHaveLength(3)
+  })
+
+  test('are none where one fails', async () => {
+    const failure = new MortiseError('ERR_KEY_PROVIDER', 'throttled')
+    const provider = { ...testProvider('p').key, wrapDek: () => Promise.reject(failure) }
+    const records = [
+      { key, values: [ada] },
+      { key: provider, values: [ada] },
+    ]
+    await expect(sealRecords(records)).rejects.toBe(failure)
+    expect(await sealRecords([])).toEqual([])
   })
 })

@@ -68,8 +68,10 @@ export function keyringControl(parts: KeyringParts): KeyControl {
 }
 
 /** Everything is closed, also where one part fails to; then that failure is reported. */
-async function closeParts({ providers, slot, cache, providerKeys }: KeyringParts): Promise<void> {
+async function closeParts(parts: KeyringParts): Promise<void> {
+  const { providers, slot, cache, providerKeys, subjects } = parts
   cache.discard()
+  subjects.discard()
   providerKeys.discard()
   const results = await Promise.allSettled([providers.close(), slot.close()])
   const failed = results.find((result) => result.status === 'rejected')

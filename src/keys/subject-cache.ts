@@ -14,6 +14,7 @@ export class SubjectCache {
   readonly #idByRef = new Map<string, string>()
   readonly #kekByKey = new WeakMap<SubjectKey, string>()
   #age = 0
+  #discarded = false
 
   /** Counts how often the cache was cleared. */
   get age(): number {
@@ -42,7 +43,7 @@ export class SubjectCache {
   /** Keeps a key, unless the cache was cleared since `age`: what was read before is not believed. */
   put(key: SubjectKey, kekId: string, age: number): void {
     this.#kekByKey.set(key, kekId)
-    if (age !== this.#age) return
+    if (age !== this.#age || this.#discarded) return
     this.#byId.delete(key.id)
     this.#byId.set(key.id, { key, kekId })
     this.#idByRef.set(refText(key.subjectRef), key.id)
@@ -53,6 +54,12 @@ export class SubjectCache {
     this.#age++
     this.#byId.clear()
     this.#idByRef.clear()
+  }
+
+  /** Forgets everything, for good: what is still being read is not kept either. */
+  discard(): void {
+    this.#discarded = true
+    this.clear()
   }
 
   #evictOldest(): void {

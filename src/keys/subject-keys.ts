@@ -132,6 +132,12 @@ export class SubjectKeys {
     this.#unknown.clear()
   }
 
+  /** Forgets everything, for good. */
+  discard(): void {
+    this.#cache.discard()
+    this.#unknown.clear()
+  }
+
   async #fetch(
     ids: readonly string[],
     keys: Map<string, SubjectKey>,

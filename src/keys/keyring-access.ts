@@ -42,22 +42,26 @@ export function keyringAccess(parts: KeyringParts): KeyAccess {
   }
 }
 
-/** One provider call for each key that may still be used, the sealing ones first. */
+/**
+ * One provider call for each key that may still be used, the sealing ones first. An older key that
+ * does not open concerns its own values only: whoever meets one gets the error, and nobody else.
+ */
 async function openLiveKeys(parts: KeyringParts, session?: Session): Promise<void> {
   await parts.snapshot.reload(session)
   await parts.providers.checkDistinct()
   const active = [await activeKey(parts, 'data', session), await activeKey(parts, 'index', session)]
   const { keys } = await parts.snapshot.current(session)
   const records = [...new Map([...active, ...keys.values()].map((key) => [key.id, key])).values()]
+  const usable = records.filter((record) => isUsable(record) && !isProviderKey(record))
   const limit = concurrencyLimit(READY_CONCURRENCY)
   const results = await Promise.allSettled(
-    records
-      .filter((record) => isUsable(record) && !isProviderKey(record))
-      .map((record) => limit(() => parts.cache.get(record))),
+    usable.map((record) => limit(() => parts.cache.get(record))),
   )
   parts.closing.check()
-  const failed = results.find((result) => result.status === 'rejected')
-  if (failed !== undefined) throw failed.reason
+  for (const [i, result] of results.entries()) {
+    const seals = active.includes(usable[i] as KeyRecord)
+    if (result.status === 'rejected' && seals) throw result.reason
+  }
 }
 
 async function sealingKeys(

@@ -28,7 +28,8 @@ export interface Keyring {
    * Loads the keys, makes the first one of each purpose, and has the providers open all that may still
    * be used: one provider call for each, up to 8 at a time.
    *
-   * @throws ERR_KEY_STORE, ERR_KEY_PROVIDER, ERR_KEY_INTEGRITY for what would fail at the first use
+   * @throws ERR_KEY_STORE, ERR_KEY_PROVIDER, ERR_KEY_INTEGRITY for what would keep the first value from
+   * being sealed; an older key that does not open is an error for its own values, and an event
    */
   ready(): Promise<void>
   /** All keys of the domain as the key store holds them now, by purpose and version. */

@@ -38,7 +38,8 @@ const BOUNDARIES = [0.0001, 0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 
  * | `mortise.key.cache.hits`, a counter | `{hit}` | `mortise.key.purpose` |
  * | `mortise.key.events`, a counter of all other events | `{event}` | `mortise.event`, and where the event has them `mortise.key.purpose`, `mortise.provider.scheme`, `mortise.reason` (why a key left memory, or a provider's failure), `mortise.breaker.state` |
  *
- * Alarm on `mortise.key.events` with `mortise.event` `key-integrity` or `key-store-rollback`.
+ * Alarm on `mortise.key.events` with `mortise.event` `key-integrity`, `subject-key-integrity` or
+ * `key-store-rollback`.
  *
  * @returns to be passed as `onEvent` of `createKeyring`
  * @throws ERR_CONFIG where neither a meter is given nor `@opentelemetry/api` is installed

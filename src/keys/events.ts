@@ -5,7 +5,8 @@ import type { KeyPurpose } from '../providers/provider'
 /**
  * What a keyring reports to `onEvent`: a closed union, free of key bytes and of data.
  *
- * `key-integrity` and `key-store-rollback` are security events; the others are for operation.
+ * `key-integrity`, `subject-key-integrity` and `key-store-rollback` are security events; the others
+ * are for operation.
  */
 export type KeyEvent = KeyChangeEvent | KeyCacheEvent | ProviderEvent | KeyStoreEvent
 
@@ -28,6 +29,15 @@ export type KeyChangeEvent =
     })
   /** A wrap or check value does not belong to its key: the key is closed. */
   | (KeyEventKey & { readonly type: 'key-integrity'; readonly providerUri: string })
+  /** The key of a data subject does not open with the KEK that it names: its values stay closed. */
+  | {
+      readonly type: 'subject-key-integrity'
+      readonly domain: string
+      /** 16 hex digits: what the subject's envelopes name. */
+      readonly subjectKeyId: string
+      /** The KEK, 16 hex digits. */
+      readonly keyId: string
+    }
 
 /** How unlocked keys come into memory, serve, and leave it. */
 export type KeyCacheEvent =

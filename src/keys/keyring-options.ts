@@ -31,7 +31,7 @@ export interface KeyringOptions {
   readonly wrapping?: 'local' | 'provider' | undefined
   /** Limits of DEKs that a provider wraps itself. Without effect on `local` keys. */
   readonly deks?: DekOptions | undefined
-  /** Receives what happens to keys; `key-integrity` and `key-store-rollback` deserve an alarm. */
+  /** Receives what happens to keys; `…-integrity` and `key-store-rollback` deserve an alarm. */
   readonly onEvent?: KeyEventHandler | undefined
   /** How long unlocked keys and the state of the key store are believed. */
   readonly cache?: KeyringCacheOptions | undefined

@@ -59,6 +59,7 @@ export function makeParts(config: KeyringConfig): KeyringParts {
     activeKek: (session) => activeKek(core, session),
     keks: (ids, session) => opening.keks(ids, session),
     tokenKey: (session) => tokenKeyOf({ ...core, registry, tokenKeys }, SUBJECTS, session),
+    emit: config.emit,
   })
   return { ...core, registry, tokenKeys, subjects }
 }

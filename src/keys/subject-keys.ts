@@ -6,6 +6,7 @@ import { MortiseError } from '../errors'
 import type { KeyRecord, KeyStore, Session, SubjectKeyRecord, Tombstone } from '../key-store/store'
 import type { SubjectKey, TokenKey } from './access'
 import { deriveSubjectKey, deriveSubjectWrapKey } from './derive'
+import type { KeyEventHandler } from './events'
 import type { KeySnapshot } from './snapshot'
 import { SubjectCache } from './subject-cache'
 import { subjectRefOf } from './subject-ref'
@@ -31,6 +32,7 @@ export interface SubjectKeySource {
   ) => Promise<ReadonlyMap<string, SecretKey>>
   /** The token key of kind "subject", registered at its first use. */
   readonly tokenKey: (session?: Session) => Promise<TokenKey>
+  readonly emit: KeyEventHandler
 }
 
 /** The keys that a page was asked for, and those that are gone for good. */
@@ -224,9 +226,19 @@ export class SubjectKeys {
     const lasting = !snapshot.isTentative(session)
     return ofDomain.map((record) => {
       const key = unlockSubjectKey(record, unlocked.get(record.kekId) ?? lost())
+      if (key === null) throw this.#notThisKey(record)
       if (lasting) this.#cache.put(key, record.kekId, age)
       return key
     })
+  }
+
+  #notThisKey({ id, domain, kekId }: SubjectKeyRecord): MortiseError {
+    this.#source.emit({ type: 'subject-key-integrity', domain, subjectKeyId: id, keyId: kekId })
+    return new MortiseError(
+      'ERR_KEY_INTEGRITY',
+      `subject key ${id} (domain ${domain}) does not open with key ${kekId}: the key store was changed; restore it from a backup`,
+      { failure: 'integrity' },
+    )
   }
 
   async #checkKeks(keys: Iterable<SubjectKey>, session?: Session): Promise<void> {
@@ -239,21 +251,15 @@ export class SubjectKeys {
 /**
  * Opens the wrap of a subject key, which binds its id and its subject_ref.
  *
- * @throws ERR_KEY_INTEGRITY where the record is not what was stored
+ * @returns null where the record is not what was stored
  * @see docs/format.md "Keys": subject wrap
  */
-function unlockSubjectKey(record: SubjectKeyRecord, kek: SecretKey): SubjectKey {
-  const { id, domain, kekId, wrapped } = record
+function unlockSubjectKey(record: SubjectKeyRecord, kek: SecretKey): SubjectKey | null {
+  const { id, domain, wrapped } = record
   const idBytes = keyIdBytes(id)
   const subjectRef = Buffer.from(record.subjectRef)
   const bytes = unwrapKey(deriveSubjectWrapKey(kek, domain, idBytes, subjectRef), wrapped)
-  if (bytes === null) {
-    throw new MortiseError(
-      'ERR_KEY_INTEGRITY',
-      `subject key ${id} (domain ${domain}) does not open with key ${kekId}: the key store was changed; restore it from a backup`,
-      { failure: 'integrity' },
-    )
-  }
+  if (bytes === null) return null
   const key = secretKey(bytes)
   bytes.fill(0)
   return { id, idBytes, domain, subjectRef, dekWrapKey: deriveSubjectKey(key, domain, idBytes) }

@@ -5,7 +5,13 @@ import type { KeyAccess, KeyRequest } from '../../src/keys/access'
 import { createKeyring, type Keyring, keyAccess, keyControl } from '../../src/keys/keyring'
 import { generateRootKey } from '../../src/providers/in-app'
 import { disableKey, rotateKek } from '../../src/rotation'
-import { rejection, type ScriptedProvider, scriptedProvider, someSession } from './fixtures'
+import {
+  eventLog,
+  rejection,
+  type ScriptedProvider,
+  scriptedProvider,
+  someSession,
+} from './fixtures'
 
 /** A store that counts questions about subjects, and shows subject keys as `edit` wants them. */
 interface CountingStore extends KeyStore {
@@ -166,7 +172,11 @@ describe('an unknown or forged subject key', () => {
     const store = countingStore()
     const id = await keyIdOf(ring(store).access, 'acme')
     store.edit = edit
-    await rejection(ring(store).access.keysFor(request(id)), 'ERR_KEY_INTEGRITY')
+    const { events, onEvent } = eventLog()
+    const providers = [scriptedProvider('primary', SECRET)]
+    const { keysFor } = keyAccess(createKeyring({ providers, store, onEvent }))
+    await rejection(keysFor(request(id)), 'ERR_KEY_INTEGRITY')
+    expect(events.filter(({ type }) => type === 'subject-key-integrity')).toHaveLength(1)
   })
 
   it('of another domain is not found', async () => {

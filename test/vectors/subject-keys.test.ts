@@ -2,12 +2,15 @@ import { describe, expect, test } from 'vitest'
 import { wrapKey } from '../../src/crypto/key-wrap'
 import { secretKey } from '../../src/crypto/secret-key'
 import type { MortiseErrorCode } from '../../src/errors'
+import { memoryKeyStore } from '../../src/key-store/memory'
+import type { Tombstone } from '../../src/key-store/store'
 import type { SubjectKey } from '../../src/keys/access'
 import { deriveSubjectWrapKey, deriveTokenKey } from '../../src/keys/derive'
+import { createKeyring, keyAccess } from '../../src/keys/keyring'
 import { subjectId } from '../../src/keys/subject-id'
-import { type SubjectKeySource, SubjectKeys } from '../../src/keys/subject-keys'
 import { subjectRefOf } from '../../src/keys/subject-ref'
-import { hex, readVectors, vectorKeys, vectorSubjectKeys } from './load'
+import { inAppKeyProvider } from '../../src/providers/in-app'
+import { hex, readVectors, rootSecret, vectorKeys, vectorSubjectKeys } from './load'
 
 interface Row {
   name: string
@@ -41,21 +44,44 @@ const { ids, refs, rewraps, mustFail } = readVectors<{
 
 const kekOf = (id: string) => secretKey(hex(vectorKeys.find((key) => key.id === id)!.kek))
 
+/** The KEKs of keys.json as the key store of a keyring holds them. */
+const kekRecords = vectorKeys.map((key) => ({
+  ...key,
+  kcv: hex(key.kcv),
+  wraps: [{ providerUri: 'in-app:vector', wrapped: hex(key.inAppWrap), createdAt: new Date(0) }],
+  createdAt: new Date(0),
+  stateChangedAt: new Date(0),
+  epoch: 1,
+}))
+
 /** Opens one row of the key store as a keyring does. */
-async function unlock(row: Row): Promise<SubjectKey> {
+async function unlock(row: Row, tombstones: Tombstone[] = []): Promise<SubjectKey> {
   const record = {
     ...row,
     subjectRef: hex(row.subjectRef),
     wrapped: hex(row.wrapped),
     createdAt: new Date(0),
   }
-  const keys = new SubjectKeys({
+  const keyring = createKeyring({
     domain: row.domain,
-    store: () => ({ loadSubjectKeys: async () => ({ keys: [record], tombstones: [] }) }),
-    snapshot: { current: async () => undefined, isTentative: () => false },
-    keks: async (wanted: Iterable<string>) => new Map([...wanted].map((id) => [id, kekOf(id)])),
-  } as unknown as SubjectKeySource)
-  return (await keys.opening([row.id])).keys.get(row.id)!
+    providers: [inAppKeyProvider({ name: 'vector', secret: hex(rootSecret) })],
+    store: {
+      ...memoryKeyStore(),
+      loadEpoch: async () => 1,
+      loadKeys: async (domain) => ({
+        epoch: 1,
+        keys: kekRecords.filter((key) => key.domain === domain),
+      }),
+      loadSubjectKeys: async () => ({
+        epoch: 1,
+        keys: tombstones.length === 0 ? [record] : [],
+        tombstones,
+      }),
+    },
+  })
+  const request = { data: new Set<string>(), subject: new Set([row.id]), provider: new Map() }
+  const keys = await keyAccess(keyring).keysFor(request)
+  return keys.keyOf(row.id, 'subject') as SubjectKey
 }
 
 describe('ids', () => {
@@ -98,5 +124,12 @@ describe('wraps', () => {
 
   test.each(mustFail)('must fail: $name -> $code', async ({ code, ...row }) => {
     await expect(unlock(row)).rejects.toMatchObject({ name: 'MortiseError', code })
+  })
+
+  test('a tombstone opens nothing', async () => {
+    const row = vectorSubjectKeys.find((key) => key.state === 'destroyed')!
+    const { id, domain } = row
+    const tombstone = { id, domain, destroyedAt: new Date(0), actor: '', reason: '' }
+    await expect(unlock(row, [tombstone])).rejects.toMatchObject({ code: 'ERR_SUBJECT_SHREDDED' })
   })
 })

@@ -201,6 +201,18 @@ describe('from and to a key whose provider wraps DEKs', () => {
     expect(() => rewrapEnvelope(moved, sameId, to)).toThrow(refusal('ERR_ENVELOPE_FLAGS'))
   })
 
+  test('does not take the same id of another kind for the key that it moves to', async () => {
+    const moved = await rewrapEnvelopeByProvider(envelope, from, first.key)
+    const namesake = { ...to, id: first.key.id, idBytes: first.key.idBytes }
+    const local = rewrapEnvelope(moved, first.deks, namesake)
+    expect(local[1]).toBe(3)
+    expect(open(local, namesake)).toBe('Ada')
+    const subject = { ...to, id: testSubjectKey('42').id }
+    expect(() => rewrapEnvelope(subjectEnvelope(), from, subject)).toThrow(
+      refusal('ERR_ENVELOPE_FLAGS'),
+    )
+  })
+
   test('another domain, and more than a head, are programming mistakes', async () => {
     const elsewhere = testProvider('first', 72, 'other')
     await expect(rewrapEnvelopeByProvider(envelope, from, elsewhere.key)).rejects.toThrow(

@@ -8,7 +8,14 @@ export interface PostgresClient {
 
 /** The part of a `pg` Pool that the key store uses. */
 export interface PostgresPool extends PostgresClient {
-  connect(): Promise<PostgresClient & { release(error?: boolean): void }>
+  connect(): Promise<PooledClient>
+}
+
+/** A client that is out of its pool. */
+interface PooledClient extends PostgresClient {
+  release(error?: boolean): void
+  on?(event: 'error', listener: () => void): unknown
+  off?(event: 'error', listener: () => void): unknown
 }
 
 /** Options of {@link postgresKeyStore}. */
@@ -44,6 +51,7 @@ async function inTransaction<T>(
   work: (query: Query) => Promise<T>,
 ): Promise<T> {
   const client = await pool.connect()
+  client.on?.('error', ignoreLoss)
   const query = queryOn(client)
   let broken = false
   try {
@@ -59,8 +67,15 @@ async function inTransaction<T>(
     throw error
   } finally {
     client.release(broken)
+    if (!broken) client.off?.('error', ignoreLoss)
   }
 }
+
+/**
+ * A lost connection fails the statement that waits; its event as well would end the process, because
+ * a pool listens to idle clients only.
+ */
+function ignoreLoss(): void {}
 
 function queryOn(client: PostgresClient): Query {
   return async (sql, parameters) => (await client.query(sql, [...parameters])).rows

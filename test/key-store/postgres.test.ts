@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { PGlite } from '@electric-sql/pglite'
 import { Pool } from 'pg'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { createPostgresStore } from '../../src/key-store/postgres'
 import { postgresKeyStore } from '../../src/key-store/postgres-pool'
 import type { KeyStore, Query, Session } from '../../src/key-store/store'
@@ -147,6 +147,33 @@ describe('postgresKeyStore', () => {
     await expect(broken.insertIndexes([someIndex()])).rejects.toThrow()
     expect(await store.changeState(key.id, 'active', 'disabled')).toBe(true)
     expect(own.idleCount).toBe(1)
+    await own.end()
+  })
+
+  it('survives a connection that is lost in the middle of a write', async () => {
+    const { schema } = await newStore()
+    const own = database.open({ max: 1, application_name: schema })
+    own.on('error', () => {})
+    const store = postgresKeyStore(own, { schema })
+    const holder = await database.pool.connect()
+    await holder.query('BEGIN')
+    await holder.query(
+      `SELECT pg_advisory_xact_lock(hashtextextended('mortise key store default', 0))`,
+    )
+    const writing = store.insertKey({ key: someKey(), demote: null })
+    const ended = expect(writing).rejects.toMatchObject({ code: 'ERR_KEY_STORE', retryable: true })
+    await vi.waitFor(async () => {
+      const { rowCount } = await database.pool.query(
+        `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+         WHERE application_name = $1 AND wait_event = 'advisory'`,
+        [schema],
+      )
+      expect(rowCount).toBe(1)
+    })
+    await ended
+    await holder.query('ROLLBACK')
+    holder.release()
+    expect(await store.insertKey({ key: someKey(), demote: null })).toBe(true)
     await own.end()
   })
 

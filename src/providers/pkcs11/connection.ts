@@ -1,5 +1,5 @@
 import { ckrName, failed, failureOf, providerFailure } from './failure'
-import type { Handle, Pkcs11Module } from './module'
+import type { Handle, Pkcs11Library, Pkcs11Module } from './module'
 import { findRootKey, type RootKey } from './root-key'
 import { SessionPool } from './session-pool'
 import { formatPkcs11Uri, type Pkcs11KeyName } from './uri'
@@ -15,6 +15,8 @@ export interface Connection {
 const MAX_SESSIONS = 4
 /** CK_SESSION_INFO.state of a normal user, in a read-only and a read-write session. */
 const USER_STATES = [1, 3]
+/** What a slot answers whose token was taken out, or is of another maker. */
+const UNREADABLE = ['CKR_TOKEN_NOT_PRESENT', 'CKR_TOKEN_NOT_RECOGNIZED', 'CKR_DEVICE_REMOVED']
 
 /**
  * Opens a session, logs in where no other session of this process has, and finds the key. Nothing is
@@ -57,8 +59,7 @@ export function openConnection(
 /** By label: slot numbers change when tokens are initialised, and empty slots are listed as well. */
 function findToken({ library }: Pkcs11Module, label: string, uri: string): Handle {
   const slots = library.C_GetSlotList(true)
-  const labels = slots.map((slot) => library.C_GetTokenInfo(slot).label.trimEnd())
-  const matches = slots.filter((_, index) => labels[index] === label.trimEnd())
+  const matches = slots.filter((slot) => tokenLabel(library, slot) === label.trimEnd())
   const [slot] = matches
   if (slot !== undefined && matches.length === 1) return slot
   if (slot !== undefined) {
@@ -66,6 +67,16 @@ function findToken({ library }: Pkcs11Module, label: string, uri: string): Handl
   }
   const problem = 'the module has no such token now; check the label, and that it is connected'
   throw failed(uri, 'session', problem)
+}
+
+/** Undefined for a token that cannot be read: it is not ours, or ours is not there now. */
+function tokenLabel(library: Pkcs11Library, slot: Handle): string | undefined {
+  try {
+    return library.C_GetTokenInfo(slot).label.trimEnd()
+  } catch (error) {
+    if (!UNREADABLE.includes(ckrName(error) ?? '')) throw error
+    return undefined
+  }
 }
 
 /**

@@ -29,6 +29,8 @@ export class ReconnectingToken {
   #refused: MortiseError | undefined
   /** The last connection, from its loss until there is a new one. */
   #lost: Connection | undefined
+  /** Settles with the last call on sessions of connections that were lost. */
+  #drained: Promise<unknown> = Promise.resolve()
   #closed: Promise<void> | undefined
   readonly #closing = new AbortController()
 
@@ -74,7 +76,7 @@ export class ReconnectingToken {
     const connection = this.#connection
     this.#connection = undefined
     connection?.sessions.retire(closed)
-    await connection?.sessions.drained()
+    await Promise.all([this.#drained, connection?.sessions.drained()])
     this.#module?.release()
   }
 
@@ -112,6 +114,7 @@ export class ReconnectingToken {
     this.#connection = undefined
     this.#lost = connection
     connection.sessions.retire(error)
+    this.#drained = Promise.all([this.#drained, connection.sessions.drained()])
   }
 
   /** Single-flight, however many calls wait. */

@@ -228,6 +228,36 @@ describe('the module', () => {
     expect(script.count('C_Finalize')).toBe(1)
   })
 
+  it('is finalised only after every call, also one on sessions that were replaced', async () => {
+    let finish = (_sealed: Buffer): void => {}
+    const sealed = new Promise<Buffer>((resolve) => {
+      finish = resolve
+    })
+    script.on('C_EncryptAsync', () => sealed)
+    const slow = wrap()
+    await vi.waitFor(() => expect(script.count('C_EncryptAsync')).toBe(1))
+    script.on('C_EncryptAsync', async () => {
+      script.on('C_EncryptAsync', async () => Buffer.alloc(48, 1))
+      throw ckr('CKR_SESSION_HANDLE_INVALID')
+    })
+    await wrap()
+    const closing = made.close?.()
+    await new Promise((resolve) => setTimeout(resolve, 20))
+    expect(script.count('C_Finalize')).toBe(0)
+    finish(Buffer.alloc(48, 1))
+    await Promise.all([slow, closing])
+    expect(script.count('C_Finalize')).toBe(1)
+  })
+
+  it('may have other tokens that cannot be read', async () => {
+    script.on('C_GetSlotList', () => [Buffer.of(2), Buffer.of(1)])
+    script.on('C_GetTokenInfo', (slot: Buffer) => {
+      if (slot[0] === 2) throw ckr('CKR_TOKEN_NOT_RECOGNIZED')
+      return { label: 't'.padEnd(32), flags: 0 }
+    })
+    await wrap()
+  })
+
   it('has one token of a label', async () => {
     script.on('C_GetSlotList', () => [Buffer.of(1), Buffer.of(2)])
     await expect(wrap()).rejects.toMatchObject({

@@ -125,12 +125,23 @@ export class IndexRegistry {
     const { domain, store, snapshot } = this.#source
     // Taken before the read: what changes in between is read again at the next use.
     const { epoch } = await snapshot.current(session)
-    const loaded = await store().loadIndexes(domain, session)
+    const loaded = await store().loadIndexes(domain, await this.#upToDate(epoch, session))
     const records = recordsByName(loaded.filter((record) => record.domain === domain))
     const lasting = !snapshot.isTentative(session)
     for (const declared of this.#declared.values()) this.#compare(declared, records, lasting)
     if (lasting) this.#known = { epoch, records }
     return records
+  }
+
+  /**
+   * The session, unless it shows an older state than this process has seen, as a transaction's snapshot
+   * or a replica may: then none, and the store's own connection is asked. Records that are not there
+   * yet would be taken for lost ones, and kept.
+   */
+  async #upToDate(epoch: number, session?: Session): Promise<Session | undefined> {
+    const { domain, store } = this.#source
+    if (session === undefined || store().writesOnSession) return session
+    return (await store().loadEpoch(domain, session)) < epoch ? undefined : session
   }
 
   /**

@@ -4,7 +4,7 @@ import type { IndexRecord } from '../../src/key-store/store'
 import type { IndexDeclaration } from '../../src/keys/access'
 import { createKeyring, keyAccess } from '../../src/keys/keyring'
 import { rotateKek } from '../../src/rotation/rotate-kek'
-import { rejection, scriptedProvider, scriptedStore } from './fixtures'
+import { rejection, scriptedProvider, scriptedStore, someSession } from './fixtures'
 
 const exact = (
   normaliser = '',
@@ -272,6 +272,23 @@ describe('tokenKey', () => {
     store.epochShift = epoch + 1
     await rejection(one.tokenKey(name), 'ERR_KEY_STORE')
     await rejection(one.declareIndexes([email]), 'ERR_KEY_STORE')
+  })
+
+  it('is not misled by a session that shows an older state', async () => {
+    const { store, start } = processes()
+    const [here, there] = [start(0), start()]
+    const one = keyAccess(here)
+    await one.declareIndexes([email])
+    const before = await one.tokenKey(name)
+    await rotateKek(there, { purpose: 'data' })
+    await one.sealingKey()
+    const [{ loadEpoch, loadIndexes }, empty] = [store, memoryKeyStore()]
+    store.loadEpoch = (domain, session) => (session ? empty : { loadEpoch }).loadEpoch(domain)
+    store.loadIndexes = (domain, session) => (session ? empty : { loadIndexes }).loadIndexes(domain)
+    for (const session of [someSession(true), someSession(false), undefined]) {
+      expect((await one.tokenKey(name, session)).key.equals(before.key)).toBe(true)
+      await one.declareIndexes([email], session)
+    }
   })
 
   it('reads no records again while the key store is unchanged', async () => {

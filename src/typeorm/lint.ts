@@ -34,14 +34,18 @@ function columnsBehind(builder: object, alias: Alias): readonly EncryptedColumn[
   return alias.subQuery ? dataSourceOf(builder).entityMetadatas.flatMap(encryptedColumnsOf) : []
 }
 
-/** By property or column name, qualified or not, and by the raw name `alias_column` of a selection. */
+/**
+ * By property or column name, bare, qualified by alias or by table, which UPDATE and DELETE may name,
+ * and by the raw name `alias_column` of a selection.
+ */
 function refersTo(text: string, alias: Alias, { main }: EncryptedColumn): boolean {
   const owner = escapeRegExp(alias.name)
   const names = [...new Set([main.propertyPath, main.databaseName])].map(escapeRegExp).join('|')
   const raw = alias.hasMetadata ? '' : '(?:\\w+_)?'
   const qualified = `(?<![\\w."])"?${owner}"?\\."?${raw}`
   const bare = alias.hasMetadata ? `(?<![\\w.":$])"?(?:${owner}_)?` : `(?<![\\w.":$])"?(?:\\w+_)`
-  const reference = new RegExp(`(?:${qualified}|${bare})(?:${names})(?![\\w])`, 'gi')
+  const table = `(?<!\\w)"?${escapeRegExp(main.entityMetadata.tableName)}"?\\."?`
+  const reference = new RegExp(`(?:${qualified}|${table}|${bare})(?:${names})(?![\\w])`, 'gi')
   for (const match of text.matchAll(reference)) {
     if (!NULL_TEST.test(text.slice(match.index + match[0].length))) return true
   }

@@ -45,7 +45,8 @@ export function rewriteExactCondition(
   const condition = objectCondition(builder, where, render)
   if (!condition) {
     const rendered = render(where)
-    if (typeof rendered === 'string') checkFragment(builder, rendered)
+    // As a whole: the builder inside of Brackets knows no aliases to check its texts by.
+    checkFragment(builder, internalsOf(builder).createWhereConditionExpression(rendered))
     return rendered
   }
   const [lossy] = lossyPlaces(condition)

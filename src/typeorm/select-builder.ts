@@ -158,8 +158,14 @@ export class EncryptedSelectBuilder<E extends ObjectLiteral> extends SelectQuery
  * not export all of these classes.
  */
 function rewriteConditions<B extends object>(builder: B): B {
-  const internals = builder as unknown as { getWhereCondition(where: unknown): never }
+  const internals = builder as unknown as {
+    getWhereCondition(where: unknown): never
+    createQueryBuilder(queryRunner?: QueryRunner): object
+  }
   const render = internals.getWhereCondition.bind(builder)
   internals.getWhereCondition = (where) => rewriteExactCondition(builder, where, render) as never
+  // The builder that Brackets hand to the application.
+  const create = internals.createQueryBuilder.bind(builder)
+  internals.createQueryBuilder = (queryRunner) => rewriteConditions(create(queryRunner))
   return builder
 }

@@ -1,4 +1,4 @@
-import { ILike, In, Like, MoreThan, Raw } from 'typeorm'
+import { Brackets, ILike, In, Like, MoreThan, NotBrackets, Raw } from 'typeorm'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { createDatabase } from '../database'
 import { Person, Pet, type Setup, setUp } from './people'
@@ -39,6 +39,23 @@ const refused: Record<string, () => Promise<unknown>> = {
     builder().delete().where('email = :e', { e: 'x' }).execute(),
   'a string condition on an update': () =>
     builder().update().set({ ward: 'B' }).where('income > 3').execute(),
+  'a string in brackets on a delete': () =>
+    builder()
+      .delete()
+      .where(new Brackets((q) => q.where('email <> :e', { e: 'x' })))
+      .execute(),
+  'a string in brackets on a soft delete': () =>
+    builder()
+      .softDelete()
+      .where({ id: 1 })
+      .andWhere(new NotBrackets((q) => q.where('email = :e', { e: 'x' })))
+      .execute(),
+  'a string in brackets on an update': () =>
+    builder()
+      .update()
+      .set({ ward: 'B' })
+      .where(new Brackets((q) => q.where(new Brackets((r) => r.where(`person.email <> 'x'`)))))
+      .execute(),
   'a join condition': () =>
     builder().leftJoin('p.pets', 'pet', 'pet.name = :n', { n: 'x' }).getMany(),
   'GROUP BY': () => builder().select('p.income').groupBy('p.income').getRawMany(),

@@ -1,5 +1,14 @@
 import 'reflect-metadata'
-import { ChildEntity, Column, Entity, LessThan, PrimaryColumn, TableInheritance } from 'typeorm'
+import {
+  Brackets,
+  ChildEntity,
+  Column,
+  Entity,
+  In,
+  LessThan,
+  PrimaryColumn,
+  TableInheritance,
+} from 'typeorm'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { Encrypted } from '../../src/typeorm'
 import { createDatabase } from '../database'
@@ -144,6 +153,22 @@ describe('updates', () => {
     expect(await repository().countBy({ email: 'p11@x.org', income: LessThan(2) })).toBe(1)
     expect((await repository().delete({ email: 'p11@x.org' })).affected).toBe(1)
     expect(await repository().existsBy({ email: 'p11@x.org' })).toBe(false)
+  })
+
+  it('act by a token in brackets', async () => {
+    await repository().insert([21, 22, 23].map((id) => person(id)))
+    const by = (id: number) => new Brackets((q) => q.where({ email: `p${id}@x.org` }))
+    const build = () => repository().createQueryBuilder()
+    await build().update().set({ ward: 'B' }).where(by(21)).execute()
+    await build().delete().where(by(22)).execute()
+    await build()
+      .delete()
+      .where(new Brackets((q) => q.where(by(23)).orWhere('id = 99')))
+      .execute()
+    expect(await repository().findBy({ id: In([21, 22, 23]) })).toMatchObject([
+      { id: 21, ward: 'B' },
+    ])
+    await repository().delete(21)
   })
 })
 

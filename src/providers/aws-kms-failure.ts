@@ -47,6 +47,13 @@ const FAILURES: readonly (KmsFailure & { readonly names: readonly string[] })[] 
     fix: 'no answer from AWS KMS in time; check the network and the endpoint if it goes on',
   },
   {
+    // Nobody refused anything: so fails also the metadata service of a machine or container that does
+    // not answer for a second, and keys in memory must outlive that.
+    failure: 'transient',
+    names: ['CredentialsProviderError'],
+    fix: `the AWS SDK found no credentials; ${PASSING}, where a metadata service gives them; else ${CREDENTIALS}`,
+  },
+  {
     failure: 'state',
     names: ['DisabledException'],
     fix: 'the KMS key is disabled: enable it (EnableKey)',
@@ -74,9 +81,8 @@ const FAILURES: readonly (KmsFailure & { readonly names: readonly string[] })[] 
   {
     failure: 'access',
     names: [
-      ...['CredentialsProviderError', 'TokenProviderError', 'UnrecognizedClientException'],
-      ...['InvalidClientTokenId', 'MissingAuthenticationToken', 'OptInRequired'],
-      ...['MissingAuthenticationTokenException'],
+      ...['TokenProviderError', 'UnrecognizedClientException', 'InvalidClientTokenId'],
+      ...['MissingAuthenticationToken', 'MissingAuthenticationTokenException', 'OptInRequired'],
     ],
     fix: CREDENTIALS,
   },

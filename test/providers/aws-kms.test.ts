@@ -155,7 +155,7 @@ describe('a client of its own', () => {
   it('says what is missing where there are no credentials', async () => {
     stubEmptyConfiguration()
     const wrapping = awsKmsKeyProvider({ keyId: ARN }).wrapKey(KEY, CONTEXT)
-    await expect(wrapping).rejects.toMatchObject({ code: 'ERR_KEY_PROVIDER', failure: 'access' })
+    await expect(wrapping).rejects.toMatchObject({ code: 'ERR_KEY_PROVIDER', failure: 'transient' })
     await expect(wrapping).rejects.toThrow(/CredentialsProviderError.*valid AWS credentials/)
   })
 

@@ -2,7 +2,8 @@ import { asBuffer, encodeParts } from '../bytes'
 import { equalConstantTime, hmacSha512 } from '../crypto/hash'
 import { unwrapKey } from '../crypto/key-wrap'
 import { KEY_BYTES, type SecretKey, secretKey } from '../crypto/secret-key'
-import type { OpeningKey } from '../keys/access'
+import { MortiseError } from '../errors'
+import type { OpeningKey, ProviderKey } from '../keys/access'
 
 const ONE = Buffer.of(1)
 
@@ -46,6 +47,28 @@ export function withDek<T>(
   } finally {
     dek.fill(0)
   }
+}
+
+/**
+ * Has the provider of a key wrap a DEK: one call.
+ *
+ * A provider that zeroes what it is given would wrap zeros where its first attempt is retried, and the
+ * record would be lost or sealed under a key that everybody knows.
+ *
+ * @returns 1 to 1024 bytes
+ * @throws ERR_KEY_PROVIDER where `dek` is no longer the one that the commitment pins
+ */
+export async function wrapByProvider(
+  key: ProviderKey,
+  dek: Uint8Array,
+  commitment: Uint8Array,
+): Promise<Uint8Array> {
+  const wrapped = await key.wrapDek(dek)
+  if (equalConstantTime(deriveRecordKey(dek, key.domain).commitment, commitment)) return wrapped
+  throw new MortiseError(
+    'ERR_KEY_PROVIDER',
+    `the provider of key ${key.id} changed the DEK that it was given to wrap, so its wrap is not to be trusted; run providerConformance of mortise/testing on it`,
+  )
 }
 
 function unwrapDek(key: OpeningKey, wrappedDek: Uint8Array): Buffer | null {

@@ -15,7 +15,7 @@ import {
   readKeyId,
 } from './format'
 import { decryptionFailed } from './open'
-import { withDek } from './record-key'
+import { withDek, wrapByProvider } from './record-key'
 
 /**
  * Moves an envelope to another key: its DEK is wrapped again, the ciphertext is copied unchanged.
@@ -96,7 +96,7 @@ export async function rewrapKeyBlockByProvider(
     if (withDek(from, parts.wrappedDek, parts.commitment, (dek) => dek.copy(copy)) === null) {
       throw decryptionFailed(undefined)
     }
-    const wrapped = await to.wrapDek(copy)
+    const wrapped = await wrapByProvider(to, copy, parts.commitment)
     const flags = parts.flags | PROVIDER_WRAPPED
     return Buffer.concat([u8(MAGIC), u8(flags), to.idBytes, u16(wrapped.length), wrapped])
   } finally {

@@ -14,7 +14,7 @@ import {
   ROW_BOUND,
   SUBJECT_KEY,
 } from './format'
-import { deriveRecordKey, type RecordKey } from './record-key'
+import { deriveRecordKey, type RecordKey, wrapByProvider } from './record-key'
 import { TYPE_BYTES } from './value-type'
 
 const LENGTH_BYTES = 4
@@ -56,6 +56,7 @@ export function sealRecord(key: DataKey | SubjectKey, values: readonly SealInput
  * {@link sealRecord} with a DEK that a provider wraps: one provider call.
  *
  * @throws what {@link sealRecord} throws, before the provider is asked, and what the provider throws
+ * @throws ERR_KEY_PROVIDER where the provider changed the DEK that it was given
  */
 export async function sealRecordByProvider(
   key: ProviderKey,
@@ -65,9 +66,10 @@ export async function sealRecordByProvider(
   if (plaintexts.length === 0) return []
   const dek = randomBytes(KEY_BYTES)
   try {
-    const wrappedDek = await key.wrapDek(dek)
+    const record = deriveRecordKey(dek, key.domain)
+    const wrappedDek = await wrapByProvider(key, dek, record.commitment)
     const keyBlock = Buffer.concat([key.idBytes, u16(wrappedDek.length), wrappedDek])
-    return sealAll(plaintexts, keyBlock, deriveRecordKey(dek, key.domain))
+    return sealAll(plaintexts, keyBlock, record)
   } finally {
     dek.fill(0)
   }

@@ -161,6 +161,15 @@ describe('from and to a key whose provider wraps DEKs', () => {
     expect(seen).toHaveLength(1)
   })
 
+  test('a provider that changes the DEK it is given does not take the place of the old wrap', async () => {
+    const wrapDek = async (dek: Uint8Array) => {
+      dek.fill(0)
+      return first.key.wrapDek(dek)
+    }
+    const rewrapping = rewrapEnvelopeByProvider(envelope, from, { ...first.key, wrapDek })
+    await expect(rewrapping).rejects.toMatchObject({ code: 'ERR_KEY_PROVIDER' })
+  })
+
   test('a provider that refuses leaves nothing behind', async () => {
     const failure = new MortiseError('ERR_KEY_PROVIDER', 'throttled')
     const seen: Uint8Array[] = []

@@ -160,6 +160,20 @@ describe('by a provider', () => {
     expect(seen).toEqual([Buffer.alloc(32)])
   })
 
+  test('that changes the DEK it is given: nothing is sealed under what is left of it', async () => {
+    const { key: provider } = testProvider('p')
+    const wrapDek = async (dek: Uint8Array) => {
+      const blob = await provider.wrapDek(dek)
+      dek.fill(0)
+      return blob
+    }
+    await expect(sealRecordByProvider({ ...provider, wrapDek }, [ada])).rejects.toMatchObject({
+      code: 'ERR_KEY_PROVIDER',
+      message: expect.stringContaining(provider.id),
+    })
+    expect(aead.sealAead).not.toHaveBeenCalled()
+  })
+
   test('is asked for nothing that could not be sealed', async () => {
     const { key: provider, deks } = testProvider('p')
     const bound = { field: testField({ rowBound: true }), encoded: text('Ada') }

@@ -15,6 +15,8 @@ export interface BuilderInternals {
   expressionMap: ExpressionMap
   createParameter(value: unknown): string
   createWhereConditionExpression(condition: WhereCondition): string
+  /** The property paths of a value set or condition that TypeORM renders. */
+  createPropertyPath(metadata: EntityMetadata, values: ObjectLiteral): string[]
   getQuery(): string
   getQueryAndParameters(): [string, unknown[]]
   escape(name: string): string

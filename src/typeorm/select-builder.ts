@@ -48,6 +48,16 @@ export class EncryptedSelectBuilder<E extends ObjectLiteral> extends SelectQuery
     return Object.setPrototypeOf(builder, EncryptedUpdateBuilder.prototype) as never
   }
 
+  override relation(...parameters: string[]): never {
+    const builder = super.relation(...(parameters as [string, string]))
+    // What it sets, adds or removes is an UPDATE of the join column, which may be a subject.
+    const internals = builder as unknown as {
+      createQueryBuilder(queryRunner?: QueryRunner): object
+    }
+    internals.createQueryBuilder = (queryRunner) => this.createQueryBuilder(queryRunner)
+    return builder as never
+  }
+
   override delete(): ReturnType<SelectQueryBuilder<E>['delete']> {
     return rewriteConditions(super.delete())
   }

@@ -1,5 +1,10 @@
-import { type ObjectLiteral, UpdateQueryBuilder, type UpdateResult } from 'typeorm'
-import { internalsOf } from './internals'
+import {
+  type EntityMetadata,
+  type ObjectLiteral,
+  UpdateQueryBuilder,
+  type UpdateResult,
+} from 'typeorm'
+import { type ColumnMetadata, internalsOf } from './internals'
 import { rewriteExactCondition } from './object-where'
 import { redactQueryError } from './redact'
 import { rowOfId } from './row-of-id'
@@ -23,8 +28,10 @@ export class EncryptedUpdateBuilder<E extends ObjectLiteral> extends UpdateQuery
     const { metadata } = mainAlias
     const values = super.getValueSet()
     checkValueSet(metadata, values)
+    const written = writtenColumns(this, metadata, values)
     const row = whereEntities.length === 1 ? rowOfId(whereEntities[0]) : undefined
-    writes.set(this, planUpdate({ metadata, values, row, facts: facts.get(this) ?? undefined }))
+    const known = facts.get(this) ?? undefined
+    writes.set(this, planUpdate({ metadata, values, written, row, facts: known }))
     try {
       return super.createUpdateExpression()
     } finally {
@@ -69,6 +76,18 @@ export class EncryptedUpdateBuilder<E extends ObjectLiteral> extends UpdateQuery
       throw redactQueryError(error, internalsOf(this).expressionMap.mainAlias)
     }
   }
+}
+
+/** By TypeORM's own rules: a relation sets its join columns, whatever the values say of them. */
+function writtenColumns(
+  builder: object,
+  metadata: EntityMetadata,
+  values: ObjectLiteral,
+): Set<ColumnMetadata> {
+  const given = Object.entries(values).filter(([, value]) => value !== undefined)
+  const paths = internalsOf(builder).createPropertyPath(metadata, Object.fromEntries(given))
+  const columns = paths.flatMap((path) => metadata.findColumnsWithPropertyPath(path))
+  return new Set(columns.filter(({ isUpdate }) => isUpdate))
 }
 
 /** TypeORM puts no brackets around SQL text: an OR in one makes an alternative of the others. */

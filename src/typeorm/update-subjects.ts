@@ -1,5 +1,6 @@
 import type { EntityMetadata, ObjectLiteral } from 'typeorm'
 import { type EncryptedColumn, encryptedColumnsOf } from './encrypted-column'
+import type { ColumnMetadata } from './internals'
 import { refuseQuery } from './predicate'
 import { type SubjectColumn, subjectIdOf } from './subject-column'
 import { fixedSubject, type WhereFacts } from './where-facts'
@@ -9,6 +10,8 @@ import { beginRow, type RowWrite } from './write-record'
 export interface UpdateStatement {
   readonly metadata: EntityMetadata
   readonly values: ObjectLiteral
+  /** The columns that it sets; NULL where the values have none for one, as `{ tenant: null }`. */
+  readonly written: ReadonlySet<ColumnMetadata>
   /** The entity behind the statement, where `save()` made it. */
   readonly row: ObjectLiteral | undefined
   /** What its WHERE fixes; see {@link WhereFacts}. */
@@ -29,12 +32,10 @@ export interface UpdateWrite {
  *   key. Values of unknown subjects are refused when they are bound
  */
 export function planUpdate(statement: UpdateStatement): UpdateWrite {
-  const { metadata, values } = statement
-  const missing = encryptedColumnsOf(metadata).filter((column) => {
-    const { main } = column
-    const written = main.isUpdate && main.getEntityValue(values) !== undefined
-    return !written && changesSubject(statement, column)
-  })
+  const { metadata, values, written } = statement
+  const missing = encryptedColumnsOf(metadata).filter(
+    (column) => !written.has(column.main) && changesSubject(statement, column),
+  )
   return {
     values: missing.reduce((all, column) => sealAgain(statement, all, column), values),
     row: beginRow(
@@ -46,12 +47,11 @@ export function planUpdate(statement: UpdateStatement): UpdateWrite {
 
 /** Whether the statement may move its rows to another subject than the one of a column's value. */
 function changesSubject(
-  { values, facts }: UpdateStatement,
+  { values, written, facts }: UpdateStatement,
   { field, subject }: EncryptedColumn,
 ): boolean {
-  if (!subject) return false
+  if (!subject || !written.has(subject.column)) return false
   const next: unknown = subject.column.getEntityValue(values)
-  if (next === undefined || !subject.column.isUpdate) return false
   if (typeof next === 'function') {
     throw refuseQuery(field, `its subject ${subject.name} cannot be set by an SQL expression`)
   }
@@ -86,12 +86,16 @@ function withValue(
   return { ...values, [name]: path.length === 0 ? value : withValue(inner, path, value) }
 }
 
-function subjectOf({ values, row, facts }: UpdateStatement, subject: SubjectColumn): string | null {
-  const fixed = fixedSubject(facts, subject)
+function subjectOf(
+  { values, written, row, facts }: UpdateStatement,
+  subject: SubjectColumn,
+): string | null {
   const { column } = subject
   const next: unknown = column.getEntityValue(values)
+  if (written.has(column)) return subjectIdOf(subject, next)
+  const fixed = fixedSubject(facts, subject)
   // Given and not written: then the row keeps a subject that differs from the entity's.
-  if (next !== undefined) return column.isUpdate ? subjectIdOf(subject, next) : fixed
+  if (next !== undefined) return fixed
   const current: unknown = row && column.getEntityValue(row)
   return subjectIdOf(subject, current) ?? fixed
 }

@@ -204,6 +204,34 @@ describe('save()', () => {
     expect(await notes().findOneByOrFail({ id: 1 })).toMatchObject(note(1))
   })
 
+  it('refuses to take a subject away, however its relation is set', async () => {
+    const tenants = setup.dataSource.getRepository(Tenant)
+    const [a, b] = [randomUUID(), randomUUID()]
+    await tenants.insert([a, b].map((id) => ({ id, name: id })))
+    const visits = setup.dataSource.getRepository(Visit)
+    await members().insert({ email: 'm@x.org', tenant: { id: a } })
+    const member = await members().findOneByOrFail({ email: 'm@x.org' })
+    const unsupported = { code: 'ERR_QUERY_UNSUPPORTED', field: 'Member.email' }
+    const relation = (entity: object, name: string) =>
+      setup.dataSource.createQueryBuilder().relation(entity as never, name)
+    await expectRefused(relation(Member, 'tenant').of(member.id).set(b), unsupported)
+    await expectRefused(relation(Member, 'tenant').of(member).set(null), unsupported)
+    await expectRefused(relation(Tenant, 'members').of(b).add(member.id), unsupported)
+    await expectRefused(relation(Tenant, 'members').of(a).remove(member.id), unsupported)
+    await expectRefused(members().update(member.id, { tenant: null }), unsupported)
+    expect(await relation(Tenant, 'members').of(a).loadMany()).toEqual([member])
+    const person = { id: randomUUID(), name: 'p' }
+    await setup.dataSource.getRepository(Person).insert(person)
+    await visits.insert({ id: 1, ownerId: person.id, personId: person.id, reason: 'x', note: 'y' })
+    const code = 'ERR_QUERY_UNSUPPORTED'
+    const field = 'Visit.note'
+    await expectRefused(visits.update(1, { person: null }), { code, field })
+    await expectRefused(visits.update(1, { person: b as never }), { code, field })
+    const visit = await visits.findOneByOrFail({ id: 1 })
+    await expectRefused(visits.save({ ...visit, person: null }), { code: 'ERR_ROW_UNKNOWN', field })
+    expect(await visits.find()).toMatchObject([{ personId: person.id, note: 'y' }])
+  })
+
   it('refuses a partial entity whose subject is not loaded', async () => {
     await notes().insert(note(1))
     await expectRefused(notes().save({ id: 1, title: 'x' }), { code: 'ERR_ROW_UNKNOWN' })

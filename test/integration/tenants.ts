@@ -63,8 +63,10 @@ export class Person {
 export class Visit {
   @PrimaryColumn('int') id!: number
   @Column('uuid') ownerId!: string
-  @ManyToOne('Person', 'visits') person!: Person
+  @Column('uuid', { nullable: true }) personId!: string | null
+  @ManyToOne('Person', 'visits') person!: Person | null
   @Encrypted({ type: 'string', subject: 'ownerId', select: false }) reason!: string
+  @Encrypted({ type: 'string', subject: 'person', nullable: true }) note!: string | null
 }
 
 /** Neither the subject nor one of its values may change. */

@@ -1,4 +1,4 @@
-import { MortiseError } from '../errors'
+import { isMortiseError, MortiseError } from '../errors'
 
 /** Variables by name, as `process.env` has them. */
 export type Environment = Readonly<Record<string, string | undefined>>
@@ -61,6 +61,20 @@ export class EnvironmentSettings {
     const unused = [...this.#values.keys()].find((name) => !this.#used.has(name))
     if (unused === undefined) return
     throw settingError(unused, explain(unused) ?? 'is no setting of mortise; check its spelling')
+  }
+}
+
+/**
+ * What a setting's value is made into.
+ *
+ * @throws ERR_CONFIG naming the variable as well, where `make` refuses the value
+ */
+export function fromSetting<T>(name: string, make: () => T): T {
+  try {
+    return make()
+  } catch (error) {
+    if (!isMortiseError(error, 'ERR_CONFIG')) throw error
+    throw settingError(name, `cannot be used: ${error.message}`, error)
   }
 }
 

@@ -1,9 +1,11 @@
-import { type Environment, EnvironmentSettings } from './environment'
+import { checkIdentifier } from '../bytes'
+import { type Environment, EnvironmentSettings, fromSetting } from './environment'
 import { createKeyring, type Keyring } from './keyring'
 import type { KeyringCacheOptions, KeyringOptions } from './keyring-options'
 import { providersFromSettings, unusedProviderSetting } from './providers-from-env'
 import { storeFromSettings } from './store-from-env'
 
+const DOMAIN = 'MORTISE_DOMAIN'
 /** Read by other parts of mortise, and never by a keyring. */
 const OTHERS = /^MORTISE_(NATIVE$|TEST_|REQUIRE_)/
 /** The variables that an option given in code replaces. */
@@ -32,7 +34,8 @@ const REPLACED = {
  *
  * @param environment - `process.env` unless given
  * @param overrides - options that win over the environment; the variables that they replace are ignored
- * @throws ERR_CONFIG naming the variable, never its value
+ * @throws ERR_CONFIG naming the variable, or the option of {@link createKeyring} that it sets; never
+ * its value
  */
 export function keyringFromEnv(
   environment: Environment = process.env,
@@ -44,7 +47,7 @@ export function keyringFromEnv(
     if (overrides[option as keyof KeyringOptions] !== undefined) settings.ignore(names)
   }
   const read = {
-    domain: overrides.domain ?? settings.text('MORTISE_DOMAIN'),
+    domain: overrides.domain ?? domainFrom(settings),
     wrapping: overrides.wrapping ?? settings.oneOf('MORTISE_WRAPPING', ['local', 'provider']),
     cache: { ...timesFrom(settings), ...overrides.cache },
     providers: overrides.providers ?? providersFromSettings(settings),
@@ -52,6 +55,11 @@ export function keyringFromEnv(
   }
   settings.refuseUnused(unusedProviderSetting)
   return createKeyring({ ...overrides, ...read })
+}
+
+function domainFrom(settings: EnvironmentSettings): string | undefined {
+  const domain = settings.text(DOMAIN)
+  return domain && fromSetting(DOMAIN, () => checkIdentifier(domain, 'domain', 64))
 }
 
 function timesFrom(settings: EnvironmentSettings): KeyringCacheOptions {

@@ -3,7 +3,7 @@ import { inAppKeyProvider } from '../providers/in-app'
 import { pkcs11KeyProvider } from '../providers/pkcs11'
 import { parsePkcs11Uri } from '../providers/pkcs11/uri'
 import type { KeyProvider } from '../providers/provider'
-import { type EnvironmentSettings, settingError } from './environment'
+import { type EnvironmentSettings, fromSetting, settingError } from './environment'
 
 const PROVIDERS = 'MORTISE_KEY_PROVIDERS'
 const ROOT_KEY = 'MORTISE_ROOT_KEY'
@@ -23,8 +23,10 @@ export function providersFromSettings(settings: EnvironmentSettings): KeyProvide
   const rootKeys = rootKeyVariables(uris)
   return uris.map((uri) => {
     if (uri.startsWith('in-app:')) return inApp(settings, uri, rootKeys)
-    if (uri.startsWith('aws-kms:'))
-      return awsKmsKeyProvider({ keyId: uri.slice('aws-kms:'.length) })
+    if (uri.startsWith('aws-kms:')) {
+      const keyId = uri.slice('aws-kms:'.length)
+      return fromSetting(PROVIDERS, () => awsKmsKeyProvider({ keyId }))
+    }
     if (uri.startsWith('pkcs11:')) return pkcs11(settings, uri)
     throw settingError(PROVIDERS, `lists '${scheme(uri)}': begin with in-app:, aws-kms: or pkcs11:`)
   })
@@ -66,12 +68,15 @@ function inApp(
   if (secret === undefined) {
     throw settingError(variable, `is not set, and ${uri} needs its secret; see generateRootKey()`)
   }
-  return inAppKeyProvider({ name: uri.slice('in-app:'.length), secret })
+  const name = uri.slice('in-app:'.length)
+  return fromSetting(own === undefined ? ROOT_KEY : variable, () =>
+    inAppKeyProvider({ name, secret }),
+  )
 }
 
 /** What the URI leaves open comes from the environment, and only that. */
 function pkcs11(settings: EnvironmentSettings, uri: string): KeyProvider {
-  const inUri = parsePkcs11Uri(uri)
+  const inUri = fromSetting(PROVIDERS, () => parsePkcs11Uri(uri))
   const module = inUri.module === undefined ? settings.text(MODULE) : undefined
   const pin = inUri.pinFile === undefined ? settings.text(PIN) : undefined
   if (inUri.module === undefined && module === undefined) {
@@ -80,7 +85,7 @@ function pkcs11(settings: EnvironmentSettings, uri: string): KeyProvider {
   if (inUri.pinFile === undefined && pin === undefined) {
     throw settingError(PIN, `is not set, and a pkcs11 URI of ${PROVIDERS} has no pin-source`)
   }
-  return pkcs11KeyProvider({ uri, module, pin })
+  return fromSetting(PROVIDERS, () => pkcs11KeyProvider({ uri, module, pin }))
 }
 
 /** Never more than the scheme: what stands behind it may be a secret in the wrong place. */

@@ -185,6 +185,36 @@ describe('a setting that cannot be', () => {
       /'local' or 'provider'/,
     ],
     [
+      'a secret of another length',
+      { ...one, MORTISE_ROOT_KEY: secret.slice(1) },
+      'MORTISE_ROOT_KEY',
+      /must be 32 bytes/,
+    ],
+    [
+      'a secret that is not random',
+      { ...one, MORTISE_ROOT_KEY_MAIN: 'A'.repeat(43) },
+      'MORTISE_ROOT_KEY_MAIN',
+      /is not random/,
+    ],
+    [
+      'a domain with a space',
+      { ...one, MORTISE_ROOT_KEY: secret, MORTISE_DOMAIN: 'a b' },
+      'MORTISE_DOMAIN',
+      /printable ASCII/,
+    ],
+    [
+      'a KMS key without a name',
+      { MORTISE_KEY_PROVIDERS: 'aws-kms:patients' },
+      'MORTISE_KEY_PROVIDERS',
+      /alias\//,
+    ],
+    [
+      'an HSM key without a label',
+      { MORTISE_KEY_PROVIDERS: 'pkcs11:token=mortise' },
+      'MORTISE_KEY_PROVIDERS',
+      /must name the key/,
+    ],
+    [
       'a time with a unit',
       { ...one, MORTISE_ROOT_KEY: secret, MORTISE_EPOCH_POLL_MS: '5s' },
       'MORTISE_EPOCH_POLL_MS',

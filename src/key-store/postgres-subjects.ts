@@ -45,7 +45,7 @@ export function subjectStatements(qualify: QualifyTable) {
     page: `SELECT (SELECT coalesce(json_agg(${keyJson} ORDER BY s.id), '[]') FROM (
         SELECT s.* FROM ${subject} s WHERE s.domain = $1 AND s.kek_id <> decode($2, 'hex')
           AND s.id > decode($3, 'hex') AND ${alive} ORDER BY s.id LIMIT $4::integer) s)::text AS keys`,
-    /** (ids): in one order, as insert. */
+    /** (ids): in one order, so that those who change several keys cannot wait for each other. */
     lock: `SELECT 1 AS one FROM ${subject} s WHERE s.id = ${hexList('$1')} ORDER BY s.id FOR UPDATE`,
     /** (changes) -> count. */
     rewrap: `WITH changed AS (UPDATE ${subject} s
@@ -144,7 +144,9 @@ export async function destroySubjectKeys(
   tombstones: readonly Tombstone[],
   epoch: number,
 ): Promise<void> {
-  await query(sql.destroy, [JSON.stringify(tombstones.map(({ id }) => id))])
+  const ids = JSON.stringify(tombstones.map(({ id }) => id))
+  await query(sql.lock, [ids])
+  await query(sql.destroy, [ids])
   const first = new Map([...tombstones].reverse().map((tombstone) => [tombstone.id, tombstone]))
   await query(sql.bury, [JSON.stringify([...first.values()]), epoch])
 }

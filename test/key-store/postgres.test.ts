@@ -4,7 +4,7 @@ import { Pool } from 'pg'
 import { describe, expect, it, vi } from 'vitest'
 import { createPostgresStore } from '../../src/key-store/postgres'
 import { postgresKeyStore } from '../../src/key-store/postgres-pool'
-import type { KeyStore, Query, Session } from '../../src/key-store/store'
+import type { KeyStore, Query, Session, SubjectKeyRecord } from '../../src/key-store/store'
 import { KEY_STORE_TABLES } from '../../src/key-store/tables'
 import { describeKeyStore } from './contract'
 import { useDatabase } from './database'
@@ -266,6 +266,40 @@ it('a subject key that a restored table brought back stays gone, and makes room'
   await store.insertSubjectKeys([next, next])
   expect((await store.loadSubjectKeys('default', wanted)).keys).toEqual([next])
   expect(await store.pageSubjectKeys('default', page)).toEqual([next])
+})
+
+it('destroying subject keys and moving them to another KEK do not wait for each other', async () => {
+  const { schema, store } = await newStore()
+  const [low, high] = ['1', 'f'].map((digit) => someSubjectKey({ id: digit.repeat(16) })) as [
+    SubjectKeyRecord,
+    SubjectKeyRecord,
+  ]
+  await store.insertSubjectKeys([high])
+  await store.insertSubjectKeys([low])
+  const holder = await database.pool.connect()
+  const waiting = async (count: number): Promise<void> => {
+    await vi.waitFor(async () => {
+      const { rows } = await database.pool.query(
+        `SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE $1`,
+        [`%${schema.replaceAll('"', '""')}%`],
+      )
+      expect(rows).toHaveLength(count)
+    })
+  }
+  await holder.query('BEGIN')
+  const table = `"${schema.replaceAll('"', '""')}".mortise_subject_key`
+  await holder.query(`SELECT 1 FROM ${table} WHERE id = decode($1, 'hex') FOR UPDATE`, [high.id])
+  const destroying = store.destroySubjectKeys([high, low].map(({ id }) => someTombstone({ id })))
+  await waiting(1)
+  const moves = [low, high].map(({ id, wrapped }) => {
+    return { id, wrapped, next: { kekId: '0'.repeat(16), wrapped } }
+  })
+  const moving = store.rewrapSubjectKeys(moves)
+  await waiting(2)
+  await holder.query('ROLLBACK')
+  holder.release()
+  await Promise.all([destroying, moving])
+  expect(await store.countSubjectKeys('default')).toEqual([])
 })
 
 describe('createPostgresStore', () => {

@@ -1,5 +1,5 @@
 import { readlinkSync } from 'node:fs'
-import { open, readFile, unlink } from 'node:fs/promises'
+import { type FileHandle, open, readFile, unlink } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { randomBytes } from '../crypto/random'
@@ -46,19 +46,24 @@ async function acquire(path: string): Promise<void> {
 }
 
 async function create(path: string): Promise<boolean> {
+  let file: FileHandle
   try {
-    const file = await open(path, 'wx', 0o600)
-    const token = randomBytes(8).toString('hex')
-    try {
-      await file.writeFile(JSON.stringify({ host: thisHost(), pid: process.pid, token }))
-    } finally {
-      await file.close()
-    }
-    return true
+    file = await open(path, 'wx', 0o600)
   } catch (error) {
     if (hasCode(error, 'EEXIST')) return false
     throw error
   }
+  const token = randomBytes(8).toString('hex')
+  try {
+    await file.writeFile(JSON.stringify({ host: thisHost(), pid: process.pid, token }))
+  } catch (error) {
+    // A lock that does not say whose it is would stay for ever.
+    await unlink(path)
+    throw error
+  } finally {
+    await file.close()
+  }
+  return true
 }
 
 /** While `.break` is held nobody else removes the lock, so what was read again stays true. */

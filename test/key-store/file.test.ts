@@ -11,6 +11,7 @@ import {
   symlinkSync,
   writeFileSync,
 } from 'node:fs'
+import { open } from 'node:fs/promises'
 import { hostname, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
@@ -293,6 +294,21 @@ describe('the lock', () => {
         expect(await store.loadEpoch('default')).toBe(0)
       }),
     )
+  })
+
+  it('is not left behind where the disk has no room for it', async () => {
+    await filled()
+    const handle = await open(path)
+    const { writeFile } = Object.getPrototypeOf(handle)
+    await handle.close()
+    const full = Object.assign(new Error('no space left on device'), { code: 'ENOSPC' })
+    Object.getPrototypeOf(handle).writeFile = () => Promise.reject(full)
+    try {
+      await expect(filled()).rejects.toMatchObject({ code: 'ERR_KEY_STORE', cause: full })
+    } finally {
+      Object.getPrototypeOf(handle).writeFile = writeFile
+    }
+    expect(existsSync(`${path}.lock`)).toBe(false)
   })
 
   it('is released after a failed write', async () => {

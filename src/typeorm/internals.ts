@@ -25,6 +25,8 @@ export interface BuilderInternals {
 /** What a builder collects before it renders SQL. */
 export interface ExpressionMap {
   readonly queryType: string
+  /** Primary keys are selected along, whatever the caller selects. */
+  queryEntity: boolean
   mainAlias?: Alias
   aliases: Alias[]
   aliasNamePrefixingEnabled: boolean

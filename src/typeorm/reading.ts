@@ -34,7 +34,7 @@ export function pageReading<R>(
   const extras = new ExtraColumns()
   const columns = selectedColumns(builder, extras)
   const own = internalsOf(builder).expressionMap
-  const map = extras.isEmpty ? own : own.clone()
+  const map = extras.isEmpty ? own : cloneMap(own)
   extras.addTo(map)
   const reader = createPageReader({ runtime, plan, columns, extras, sort: [] })
   return withReader(builder, map, load, reader)
@@ -47,7 +47,7 @@ export function singleStatement<R>(
   runtime: Runtime,
   load: () => Promise<R>,
 ): Promise<R> {
-  const map = internalsOf(builder).expressionMap.clone()
+  const map = cloneMap(internalsOf(builder).expressionMap)
   const extras = new ExtraColumns()
   const selected = selectedColumns(builder, extras)
   const columns = [...selected, ...missingColumns(builder, plan, selected, extras)]
@@ -67,7 +67,7 @@ export function withinKeys<R>(
   keys: readonly RowKey[],
   load: () => Promise<R>,
 ): Promise<R> {
-  const map = internalsOf(builder).expressionMap.clone()
+  const map = cloneMap(internalsOf(builder).expressionMap)
   Object.assign(map, { skip: undefined, take: undefined, limit: undefined, offset: undefined })
   // A cached page could be older than the keys, and would lose rows.
   map.cache = false
@@ -81,6 +81,12 @@ export function withinKeys<R>(
   const reader = createPageReader({ runtime, plan, columns, extras, sort: [] })
   const ordered = inKeyOrder(builder, reader, keys)
   return withReader(builder, map, load, ordered)
+}
+
+/** TypeORM's own clone leaves these two behind, and rows without their keys are not told apart. */
+function cloneMap(map: ExpressionMap): ExpressionMap {
+  const { queryEntity, options } = map
+  return Object.assign(map.clone(), { queryEntity, options: [...options] })
 }
 
 async function withReader<R>(

@@ -390,6 +390,20 @@ describe('reading', () => {
     expect(await notes().findOneBy({ title: 'title 2', label: 'l2' })).toMatchObject({ id: 2 })
   })
 
+  it('tells rows apart where their ids are not selected', async () => {
+    const find = async (more: object) =>
+      (await notes().find({ select: { title: true }, ...more })).map(({ title }) => title)
+    const all = ['title 1', 'title 2', 'title 3', 'title 4']
+    expect((await find({})).sort()).toEqual(all)
+    expect((await find({ where: { score: LessThan(4) } })).sort()).toEqual(all.slice(0, 3))
+    const order = { title: 'DESC' }
+    expect(await find({ order })).toEqual([...all].reverse())
+    expect(await find({ order, take: 2, skip: 1 })).toEqual(['title 3', 'title 2'])
+    const pojo = notes().createQueryBuilder('n').setOption('create-pojo')
+    const [one] = await pojo.where({ score: LessThan(2) }).getMany()
+    expect(Object.getPrototypeOf(one)).toBe(Object.prototype)
+  })
+
   it('gives relations by both strategies, lazy ones and unselected fields', async () => {
     const id = randomUUID()
     const person = await setup.dataSource.getRepository(Person).save({ id, name: 'Ada' })

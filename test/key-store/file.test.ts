@@ -126,10 +126,10 @@ describe('the file', () => {
     await filled()
     setMember(member, value)
     for (const use of [
-      fileKeyStore(path).loadKeys('default'),
-      fileKeyStore(path).insertKey({ key: someKey(), demote: null }),
+      () => fileKeyStore(path).loadKeys('default'),
+      () => fileKeyStore(path).insertKey({ key: someKey(), demote: null }),
     ]) {
-      await expect(use).rejects.toMatchObject({
+      await expect(use()).rejects.toMatchObject({
         code: 'ERR_KEY_STORE',
         message: expect.stringMatching(/malformed/),
       })

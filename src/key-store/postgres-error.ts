@@ -4,7 +4,10 @@ const MISSING_TABLES: readonly string[] = ['42P01', '42703', '3F000']
 const NOT_ALLOWED = '42501'
 const UNIQUE_VIOLATION = '23505'
 /** Serialization failure, deadlock, too many connections, not (yet or any more) accepting them. */
-const TEMPORARY = /^(?:40001|40P01|53300|57P0[1-3]|08...|ECONN[A-Z]+|ETIMEDOUT|EPIPE)$/
+const TEMPORARY =
+  /^(?:40001|40P01|53300|57P0[1-3]|08...|ECONN[A-Z]+|ETIMEDOUT|EPIPE|EAI_AGAIN|E(HOST|NET)UNREACH)$/
+/** What pg says without any code. */
+const LOST = /^(?:Connection terminated|timeout exceeded when trying to connect)/
 
 /** Whether PostgreSQL refused a row because a unique constraint already has it. */
 export function isUniqueViolation(error: unknown): boolean {
@@ -18,7 +21,7 @@ export function postgresStoreError(error: unknown): MortiseError {
   return new MortiseError(
     'ERR_KEY_STORE',
     `the key store in PostgreSQL could not be used${code === '' ? '' : ` (${code})`}: ${advice(code)}`,
-    { cause: error, retryable: TEMPORARY.test(code) },
+    { cause: error, retryable: TEMPORARY.test(code) || LOST.test(messageOf(error)) },
   )
 }
 
@@ -36,4 +39,8 @@ function advice(code: string): string {
 function codeOf(error: unknown): string {
   const code = (error as { code?: unknown } | null | undefined)?.code
   return typeof code === 'string' ? code : ''
+}
+
+function messageOf(error: unknown): string {
+  return String((error as { message?: unknown } | null | undefined)?.message)
 }

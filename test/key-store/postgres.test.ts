@@ -136,6 +136,21 @@ describe('postgresKeyStore', () => {
     await nowhere.end()
   })
 
+  it.each([
+    ['Connection terminated unexpectedly', undefined],
+    ['Connection terminated due to connection timeout', undefined],
+    ['timeout exceeded when trying to connect', undefined],
+    ['getaddrinfo EAI_AGAIN db', 'EAI_AGAIN'],
+    ['connect EHOSTUNREACH', 'EHOSTUNREACH'],
+  ])('tells that what was lost on the way may be asked again: %s', async (message, code) => {
+    const query = () => Promise.reject(Object.assign(new Error(message), { code }))
+    const pool = { query, connect: () => query() }
+    await expect(postgresKeyStore(pool).loadEpoch('default')).rejects.toMatchObject({
+      code: 'ERR_KEY_STORE',
+      retryable: true,
+    })
+  })
+
   it('gives back every connection, also after a failure', async () => {
     const { schema } = await newStore()
     const own = database.open({ max: 1 })

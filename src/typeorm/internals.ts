@@ -107,6 +107,7 @@ export type RawRow = Record<string, unknown>
 
 /** The members of `SelectQueryBuilder` beside {@link BuilderInternals}. */
 export interface SelectInternals extends BuilderInternals {
+  findOptions: { readonly select?: unknown }
   buildEscapedEntityColumnSelects(alias: string, metadata: EntityMetadata): SelectedColumn[]
 }
 

@@ -9,7 +9,7 @@ import { countMatches, findPageKeys } from './candidates'
 import { type Condition, supersetSql } from './condition'
 import { findCondition } from './find-where'
 import { EncryptedInsertBuilder } from './insert-builder'
-import { dataSourceOf, internalsOf, type RawRow } from './internals'
+import { dataSourceOf, internalsOf, type RawRow, type SelectInternals } from './internals'
 import { objectCondition, rewriteExactCondition } from './object-where'
 import { restoreEnvelopes } from './placeholder'
 import { type Plan, planField, planOf, readsEncrypted } from './plan'
@@ -150,7 +150,7 @@ export class EncryptedSelectBuilder<E extends ObjectLiteral> extends SelectQuery
   protected override async executeCountQuery(queryRunner: QueryRunner): Promise<number> {
     if (!readsEncrypted(this)) return super.executeCountQuery(queryRunner)
     const plan = planOf(this)
-    if (!plan.lossy) return super.executeCountQuery(queryRunner)
+    if (!plan.lossy) return countedByKey(this, () => super.executeCountQuery(queryRunner))
     return countMatches(this.clone(), plan, runtimeOf(dataSourceOf(this)), queryRunner)
   }
 
@@ -160,6 +160,25 @@ export class EncryptedSelectBuilder<E extends ObjectLiteral> extends SelectQuery
     if (plan.lossy) return (await this.executeCountQuery(queryRunner)) > 0
     internalsOf(this).expressionMap.orderBys = {}
     return super.executeExistsQuery(queryRunner)
+  }
+}
+
+/**
+ * TypeORM 1.x counts the distinct combinations of the selected columns. With the primary key among
+ * them they are as many as there are keys, and no ciphertext must be compared.
+ */
+async function countedByKey(builder: object, count: () => Promise<number>): Promise<number> {
+  const internals = builder as SelectInternals
+  const { findOptions } = internals
+  const { mainAlias, selects } = internals.expressionMap
+  const paths = mainAlias?.metadata.primaryColumns.map(({ propertyPath }) => propertyPath) ?? []
+  const selected = new Set(selects.map(({ selection }) => selection))
+  if (!paths.every((path) => selected.has(`${mainAlias?.name}.${path}`))) return count()
+  internals.findOptions = { ...findOptions, select: undefined }
+  try {
+    return await count()
+  } finally {
+    internals.findOptions = findOptions
   }
 }
 

@@ -74,6 +74,14 @@ describe('find', () => {
     )
   })
 
+  it('counts beside a page that selects encrypted properties', async () => {
+    const page = { select: { id: true, email: true }, take: 2 } as const
+    const [rows, count] = await people().findAndCount({ ...page, where: { ward: 'B' } })
+    expect([rows.length, count]).toEqual([2, 67])
+    const relation = { select: { id: true, pets: { name: true } }, relations: { pets: true } }
+    expect((await people().findAndCount({ ...relation, take: 2 }))[1]).toBe(200)
+  })
+
   it('answers an OR of plain, exact and lossy branches', async () => {
     const found = await people().find({
       where: [

@@ -2,6 +2,7 @@ import { InsertQueryBuilder, type InsertResult, type ObjectLiteral } from 'typeo
 import { checkInsertion } from './conflict'
 import type { ColumnMetadata } from './internals'
 import { internalsOf } from './internals'
+import { rewriteExactCondition } from './object-where'
 import { redactQueryError } from './redact'
 import { type SubjectColumn, subjectIdOf } from './subject-column'
 import { beginRow, bindParameter, checkValueSet, type RowWrite } from './write-record'
@@ -49,6 +50,11 @@ export class EncryptedInsertBuilder<E extends ObjectLiteral> extends InsertQuery
 
   protected override createParameter(value: unknown): string {
     return super.createParameter(bindParameter(value, renderings.get(this)?.current))
+  }
+
+  // biome-ignore lint/suspicious/noExplicitAny: TypeORM's own signature; orUpdate() may have a condition
+  protected override getWhereCondition(where: any): any {
+    return rewriteExactCondition(this, where, (plain) => super.getWhereCondition(plain as never))
   }
 
   override async execute(): Promise<InsertResult> {

@@ -194,6 +194,24 @@ describe('an INSERT that would write past the placeholders', () => {
     expect(await repository().countBy({ email: 'p70@x.org' })).toBe(1)
   })
 
+  it('overwrites under a condition that tokens answer', async () => {
+    const where = async (condition: unknown) => {
+      const options = { overwriteCondition: { where: condition } }
+      const written = person(70, { ward: 'over' })
+      const insert = setup.dataSource.createQueryBuilder().insert().into(Person).values(written)
+      await insert.orUpdate(['ward'], ['id'], options as never).execute()
+      return (await repository().findOneByOrFail({ id: 70 })).ward
+    }
+    await repository().save(person(70))
+    expect(await where({ email: 'other@x.org' })).toBe('A')
+    await expect(where(`person.email <> 'x'`)).rejects.toMatchObject(unsupported)
+    await expect(where({ income: LessThan(9) })).rejects.toMatchObject({
+      ...unsupported,
+      field: 'Person.income',
+    })
+    expect(await where({ email: 'P70@x.org' })).toBe('over')
+  })
+
   it('is refused as SQL text, as parameters, and from a SELECT', async () => {
     const { onConflict, valuesFromSelect } = build()
     expect([onConflict, valuesFromSelect].filter((method) => method)).toHaveLength(1)

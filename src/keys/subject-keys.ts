@@ -186,7 +186,9 @@ export class SubjectKeys {
     const { age } = this.#cache
     const ownReads = store().writesOnSession ? session : undefined
     let loaded = await store().loadSubjectKeys(domain, wanted, session)
-    if (loaded.epoch < epoch && session !== ownReads) {
+    // A new key raises no epoch, and a transaction may have begun before it was made.
+    const incomplete = loaded.keys.length + loaded.tombstones.length < wanted.ids.length
+    if ((loaded.epoch < epoch || incomplete) && session !== ownReads) {
       loaded = await store().loadSubjectKeys(domain, wanted, ownReads)
     }
     // Refuses a store that was rolled back.

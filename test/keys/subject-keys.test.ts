@@ -186,6 +186,23 @@ describe('an unknown or forged subject key', () => {
     const other = createKeyring({ providers: [provider], store, domain: 'other' })
     await rejection(keyAccess(other).keysFor(request(id)), 'ERR_KEY_NOT_FOUND')
   })
+
+  it('of a transaction that began before the key was made is found all the same', async () => {
+    const inner = memoryKeyStore()
+    const { keyring } = ring(inner)
+    await keyring.ready()
+    const session = someSession(true)
+    const before = await inner.loadSubjectKeys('default', { refs: [], ids: [] })
+    const id = await keyIdOf(ring(inner).access, 'acme')
+    const { epoch } = await inner.loadSubjectKeys('default', { refs: [], ids: [] })
+    const store: KeyStore = {
+      ...inner,
+      loadSubjectKeys: async (domain, wanted, by) =>
+        by === undefined ? inner.loadSubjectKeys(domain, wanted) : { ...before, epoch },
+    }
+    const keys = await ring(store, 5000).access.keysFor(request(id), session)
+    expect(keys.keyOf(id, 'subject').id).toBe(id)
+  })
 })
 
 describe('a destroyed subject key', () => {

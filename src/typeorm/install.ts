@@ -1,10 +1,10 @@
-import type { DataSource, EntityManager, EntityMetadata, QueryRunner } from 'typeorm'
+import type { DataSource, EntityManager, EntityMetadata, ObjectLiteral, QueryRunner } from 'typeorm'
 import { MortiseError } from '../errors'
 import type { KeyAccess } from '../keys/access'
 import { type Keyring, keyAccess } from '../keys/keyring'
 import { bindMetadata } from './bind-metadata'
 import { describeSchema } from './describe-schema'
-import type { EncryptedColumn } from './encrypted-column'
+import { type EncryptedColumn, encryptedColumnsOf } from './encrypted-column'
 import { typeormKeyStore } from './key-store'
 import { keyStoreMetadatas } from './key-store-tables'
 import { canConnect } from './own-connection'
@@ -87,6 +87,7 @@ export function withEncryption(dataSource: DataSource, options: EncryptionOption
   })
   guardSchemaBuilder(dataSource, () => tables)
   overrideBuilders(dataSource)
+  overrideGeneratedMaps(dataSource)
   overrideInitialize(dataSource, runtime, options.requireKeys ?? false)
   redactLogger(dataSource)
   return dataSource
@@ -135,6 +136,19 @@ function overrideBuilders(dataSource: DataSource): void {
   const createManager = overridable.createEntityManager.bind(dataSource)
   overridable.createEntityManager = (queryRunner) => redactNotFound(createManager(queryRunner))
   redactNotFound(dataSource.manager)
+}
+
+/**
+ * Keeps what RETURNING gives of encrypted columns in `raw`: TypeORM merges generated maps into the
+ * caller's entity without any transformer, and the next `save()` would seal the ciphertext.
+ */
+function overrideGeneratedMaps({ driver }: DataSource): void {
+  const create = driver.createGeneratedMap.bind(driver)
+  driver.createGeneratedMap = (metadata, row: ObjectLiteral | undefined, ...more) => {
+    const sealed = new Set(encryptedColumnsOf(metadata).map(({ main }) => main.databaseName))
+    const plain = Object.entries(row ?? {}).filter(([name]) => !sealed.has(name))
+    return create(metadata, row && Object.fromEntries(plain), ...more)
+  }
 }
 
 function overrideInitialize(dataSource: DataSource, runtime: Runtime, required: boolean): void {

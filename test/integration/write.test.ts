@@ -155,6 +155,20 @@ describe('updates', () => {
     expect(await repository().existsBy({ email: 'p11@x.org' })).toBe(false)
   })
 
+  it('leave the entity as it was where they return encrypted columns', async () => {
+    const given = Object.assign(new Person(), person(31))
+    const build = () => repository().createQueryBuilder()
+    const inserted = await build().insert().values(given).returning('*').execute()
+    expect(inserted.raw[0].email[0]).toBe(0xe1)
+    expect(inserted.generatedMaps).toMatchObject([{ id: 31, version: 1 }])
+    const set = { income: 6, ward: 'C' }
+    const update = build().update().set(set).whereEntity(given)
+    await update.returning(['income', 'ward']).execute()
+    expect(given).toMatchObject(person(31, { ward: 'C' }))
+    expect(await repository().findOneByOrFail({ id: 31 })).toMatchObject(person(31, set))
+    await repository().delete(31)
+  })
+
   it('act by a token in brackets', async () => {
     await repository().insert([21, 22, 23].map((id) => person(id)))
     const by = (id: number) => new Brackets((q) => q.where({ email: `p${id}@x.org` }))

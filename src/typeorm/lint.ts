@@ -28,10 +28,18 @@ export function checkFragment(builder: object, sql: string): void {
   }
 }
 
-/** A subquery may pass on any encrypted column of the DataSource, under its own or a raw name. */
+/** Whether a name without an entity stands for a subquery or a common table expression. */
+export function isQuery(builder: object, { hasMetadata, subQuery }: Alias): boolean {
+  const { commonTableExpressions } = internalsOf(builder).expressionMap
+  return !hasMetadata && (subQuery !== undefined || commonTableExpressions.length > 0)
+}
+
+/** Such a query may pass on any encrypted column of the DataSource, under its own or a raw name. */
 function columnsBehind(builder: object, alias: Alias): readonly EncryptedColumn[] {
   if (alias.hasMetadata) return encryptedColumnsOf(alias.metadata)
-  return alias.subQuery ? dataSourceOf(builder).entityMetadatas.flatMap(encryptedColumnsOf) : []
+  return isQuery(builder, alias)
+    ? dataSourceOf(builder).entityMetadatas.flatMap(encryptedColumnsOf)
+    : []
 }
 
 /**

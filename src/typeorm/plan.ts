@@ -2,7 +2,7 @@ import { columnSql } from './compile-predicate'
 import { ALWAYS, type ColumnPlace, type Condition, isLossy, join, lossyPlaces } from './condition'
 import { encryptedColumnOf, encryptedColumnsOf } from './encrypted-column'
 import { type ExpressionMap, internalsOf, type OrderValue, type WhereCondition } from './internals'
-import { checkFragment } from './lint'
+import { checkFragment, isQuery } from './lint'
 import { refuseQuery } from './predicate'
 import { stateOf } from './select-state'
 
@@ -28,12 +28,10 @@ export interface Plan {
   readonly sorted: boolean
 }
 
-/** Whether the query may meet encrypted properties: in its entities, or through a subquery. */
+/** Whether the query may meet encrypted properties: in its entities, or through another query. */
 export function readsEncrypted(builder: object): boolean {
   return internalsOf(builder).expressionMap.aliases.some((alias) =>
-    alias.hasMetadata
-      ? encryptedColumnsOf(alias.metadata).length > 0
-      : alias.subQuery !== undefined,
+    alias.hasMetadata ? encryptedColumnsOf(alias.metadata).length > 0 : isQuery(builder, alias),
   )
 }
 

@@ -75,6 +75,14 @@ const refused: Record<string, () => Promise<unknown>> = {
   'an order by a selected name': () =>
     builder().select('p.id', 'id').addSelect('p.income', 'inc').orderBy('inc').getRawMany(),
   'an order by a raw name': () => builder().orderBy('p_income').getMany(),
+  'a column of a common table expression': () =>
+    setup.dataSource
+      .createQueryBuilder()
+      .addCommonTableExpression(builder().select(['p.id', 'p.email']), 'c')
+      .select('c.p_id', 'id')
+      .from('c', 'c')
+      .where('c.p_email = :e', { e: 'p1@x.org' })
+      .getRawMany(),
   'a column of a subquery': () =>
     setup.dataSource
       .createQueryBuilder()

@@ -4,6 +4,7 @@ import { unwrapKey } from '../crypto/key-wrap'
 import { KEY_BYTES, type SecretKey, secretKey } from '../crypto/secret-key'
 import { MortiseError } from '../errors'
 import type { OpeningKey, ProviderKey } from '../keys/access'
+import { MAX_PROVIDER_WRAP_BYTES } from './format'
 
 const ONE = Buffer.of(1)
 
@@ -64,6 +65,9 @@ export async function wrapByProvider(
   commitment: Uint8Array,
 ): Promise<Uint8Array> {
   const wrapped = await key.wrapDek(dek)
+  if (wrapped.length < 1 || wrapped.length > MAX_PROVIDER_WRAP_BYTES) {
+    throw new RangeError(`a provider's wrap is 1 to ${MAX_PROVIDER_WRAP_BYTES} bytes`)
+  }
   if (equalConstantTime(deriveRecordKey(dek, key.domain).commitment, commitment)) return wrapped
   throw new MortiseError(
     'ERR_KEY_PROVIDER',

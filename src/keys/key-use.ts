@@ -27,7 +27,11 @@ export function checkUsable(record: KeyRecord): void {
 }
 
 /** A key that is not there, of another domain, or of another purpose: one error, one message. */
-export function keyNotFound(id: string, domain: string, purpose?: KeyPurpose): MortiseError {
+export function keyNotFound(
+  id: string,
+  domain: string,
+  purpose?: KeyPurpose | 'subject',
+): MortiseError {
   const key = purpose === undefined ? 'key' : `${purpose} key`
   return new MortiseError(
     'ERR_KEY_NOT_FOUND',

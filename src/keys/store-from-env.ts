@@ -19,9 +19,17 @@ export function storeFromSettings(settings: EnvironmentSettings): KeyStore | und
   throw settingError(STORE, "must begin with 'file:' or 'postgresql://'")
 }
 
+/** A database that hangs is an error in time for those who wait for a key. */
+const OWN_POOL = {
+  max: 2,
+  allowExitOnIdle: true,
+  connectionTimeoutMillis: 10_000,
+  query_timeout: 10_000,
+}
+
 /** A small pool of the keyring's own, closed with it: keys are read rarely and written more rarely. */
 function ownPool(connectionString: string): KeyStore {
-  const pool = new (loadPg().Pool)({ connectionString, max: 2, allowExitOnIdle: true })
+  const pool = new (loadPg().Pool)({ connectionString, ...OWN_POOL })
   // A connection that breaks while it is idle is replaced by the next use, which has its own error.
   pool.on('error', () => {})
   return { ...postgresKeyStore(pool), close: () => pool.end() }
@@ -33,11 +41,7 @@ interface OwnedPool extends PostgresPool {
 }
 
 interface Pg {
-  Pool: new (options: {
-    connectionString: string
-    max: number
-    allowExitOnIdle: boolean
-  }) => OwnedPool
+  Pool: new (options: typeof OWN_POOL & { connectionString: string }) => OwnedPool
 }
 
 function loadPg(): Pg {

@@ -146,11 +146,12 @@ export class SubjectKeys {
     session?: Session,
   ): Promise<OpenedSubjects> {
     const { domain } = this.#source
-    for (const id of ids) this.#unknown.refuse(id, domain)
+    for (const id of ids) this.#unknown.refuse(id, domain, 'subject')
     const loaded = await this.#load({ refs: [], ids }, session)
     for (const key of await this.#unlock(loaded.keys, session, loaded.age)) keys.set(key.id, key)
     const shredded = new Map(loaded.tombstones.map(({ id, destroyedAt }) => [id, destroyedAt]))
-    for (const id of ids) if (!keys.has(id) && !shredded.has(id)) this.#unknown.remember(id, domain)
+    for (const id of ids)
+      if (!keys.has(id) && !shredded.has(id)) this.#unknown.remember(id, domain, 'subject')
     return { keys, shredded }
   }
 

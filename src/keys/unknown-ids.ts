@@ -11,7 +11,7 @@ export class UnknownIds {
   readonly #until = new Map<string, number>()
 
   /** @throws ERR_KEY_NOT_FOUND for an id that was unknown a moment ago */
-  refuse(id: string, domain: string, purpose: KeyPurpose = 'data'): void {
+  refuse(id: string, domain: string, purpose: KeyPurpose | 'subject'): void {
     const until = this.#until.get(id)
     if (until === undefined) return
     if (performance.now() < until) throw keyNotFound(id, domain, purpose)
@@ -19,7 +19,7 @@ export class UnknownIds {
   }
 
   /** @throws ERR_KEY_NOT_FOUND, now and for a second */
-  remember(id: string, domain: string, purpose: KeyPurpose = 'data'): never {
+  remember(id: string, domain: string, purpose: KeyPurpose | 'subject'): never {
     if (this.#until.size >= MAX_UNKNOWN) this.#until.clear()
     this.#until.set(id, performance.now() + UNKNOWN_MS)
     throw keyNotFound(id, domain, purpose)

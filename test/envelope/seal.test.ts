@@ -137,6 +137,15 @@ describe('by a provider', () => {
     expect(createOpener(keysOf(deks)).open(envelope!, ada.field)).toBe('Ada')
   })
 
+  test.each([0, 1025])(
+    'that answers %i bytes: nothing is sealed that would not open',
+    async (n) => {
+      const provider = { ...testProvider('p').key, wrapDek: async () => Buffer.alloc(n) }
+      await expect(sealRecordByProvider(provider, [ada])).rejects.toThrow(RangeError)
+      expect(aead.sealAead).not.toHaveBeenCalled()
+    },
+  )
+
   test('one record is one call, whatever its fields; no fields are none', async () => {
     const { key: provider, deks } = testProvider('p')
     const other = { ...ada, field: testField({ fieldId: 'person.email', pad: 16 }) }

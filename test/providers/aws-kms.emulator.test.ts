@@ -10,30 +10,16 @@ import {
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { awsKmsKeyProvider } from '../../src/aws-kms'
 import { MortiseError, type ProviderFailure } from '../../src/errors'
-import type { KeyContext, KeyProvider } from '../../src/providers/provider'
+import type { KeyProvider } from '../../src/providers/provider'
 import {
   type KmsEmulator,
   type KmsFaultEffect,
   type KmsKey,
   startKmsEmulator,
 } from '../../src/testing'
+import { BOUND, CONTEXT } from './context'
 
 const KEY = Buffer.from('0102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f20', 'hex')
-const CONTEXT: KeyContext = {
-  use: 'kek',
-  domain: 'default',
-  purpose: 'data',
-  id: '00112233445566ff',
-  version: 3,
-}
-const BOUND = {
-  mortise: '1',
-  use: 'kek',
-  domain: 'default',
-  purpose: 'data',
-  id: '00112233445566ff',
-  version: '3',
-}
 
 let kms: KmsEmulator
 let client: KMSClient

@@ -4,28 +4,13 @@ import { KMSClient } from '@aws-sdk/client-kms'
 import { afterEach, describe, expect, it, vi } from 'vitest'
 import { type AwsKmsKeyProviderOptions, awsKmsKeyProvider } from '../../src/aws-kms'
 import { isMortiseError } from '../../src/errors'
-import type { KeyContext } from '../../src/providers/provider'
+import { BOUND, CONTEXT } from './context'
 
 const ID = '1234abcd-12ab-34cd-56ef-1234567890ab'
 const MRK = 'mrk-1234abcd12ab34cd56ef1234567890ab'
 const ARN = keyArn('eu-west-1', ID)
 const OTHER = keyArn('eu-west-1', '99999999-12ab-34cd-56ef-1234567890ab')
 const KEY = Buffer.from('0102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f20', 'hex')
-const CONTEXT: KeyContext = {
-  use: 'kek',
-  domain: 'default',
-  purpose: 'data',
-  id: '00112233445566ff',
-  version: 3,
-}
-const BOUND = {
-  mortise: '1',
-  use: 'kek',
-  domain: 'default',
-  purpose: 'data',
-  id: '00112233445566ff',
-  version: '3',
-}
 const WRAP = Buffer.from('wrapped')
 
 function keyArn(region: string, id: string): string {

@@ -8,19 +8,13 @@ import { secretKey } from '../../src/crypto/secret-key'
 import { isMortiseError } from '../../src/errors'
 import { generateRootKey, inAppKeyProvider } from '../../src/providers/in-app'
 import type { KeyContext } from '../../src/providers/provider'
+import { CONTEXT } from './context'
 
 const SECRET = Buffer.from(
   '9f1c3b7a5e2d4c6b8a0f1e2d3c4b5a69788796a5b4c3d2e1f00f1e2d3c4b5a69',
   'hex',
 )
 const KEY = Buffer.from('0102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f20', 'hex')
-const CONTEXT: KeyContext = {
-  use: 'kek',
-  domain: 'default',
-  purpose: 'data',
-  id: '00112233445566ff',
-  version: 3,
-}
 const provider = inAppKeyProvider({ name: 'primary', secret: SECRET })
 
 function config(name: unknown, secret: unknown): () => unknown {

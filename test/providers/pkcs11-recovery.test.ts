@@ -3,17 +3,11 @@ import { join } from 'node:path'
 import { afterAll, afterEach, describe, expect, it, vi } from 'vitest'
 import { isMortiseError, type MortiseError } from '../../src/errors'
 import { type Pkcs11KeyOptions, pkcs11KeyProvider } from '../../src/providers/pkcs11'
-import type { KeyContext, KeyProvider } from '../../src/providers/provider'
+import type { KeyProvider } from '../../src/providers/provider'
+import { CONTEXT } from './context'
 import { administrate, ck, SKIPPED, type SoftHsm, setUpSoftHsm } from './pkcs11/softhsm'
 
 const KEY = Buffer.from('0102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f20', 'hex')
-const CONTEXT: KeyContext = {
-  use: 'kek',
-  domain: 'default',
-  purpose: 'data',
-  id: '00112233445566ff',
-  version: 3,
-}
 
 const found = setUpSoftHsm()
 const hsm = found as SoftHsm

@@ -12,17 +12,11 @@ import { memoryKeyStore } from '../../src/key-store/memory'
 import { createKeyring } from '../../src/keys/keyring'
 import { type Pkcs11KeyOptions, pkcs11KeyProvider } from '../../src/providers/pkcs11'
 import type { KeyContext, KeyProvider } from '../../src/providers/provider'
+import { CONTEXT } from './context'
 import { administrate, ck, configure, SKIPPED, type SoftHsm, setUpSoftHsm } from './pkcs11/softhsm'
 
 const KEY = Buffer.from('0102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f20', 'hex')
 const ROOT = Buffer.from('f0e1d2c3b4a5968778695a4b3c2d1e0f00112233445566778899aabbccddeeff', 'hex')
-const CONTEXT: KeyContext = {
-  use: 'kek',
-  domain: 'default',
-  purpose: 'data',
-  id: '00112233445566ff',
-  version: 3,
-}
 const ENCODED = encodeParts(
   'mortise/1/context',
   ...['kek', 'default', 'data'],

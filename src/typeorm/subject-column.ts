@@ -45,7 +45,7 @@ export function findSubjectColumn(
 ): SubjectColumn {
   const column = columnBehind(metadata, field, path)
   const name = `${metadata.targetName}.${path}`
-  const role = roleOf(column)
+  const role = roleOf(column) ?? actionOn(metadata, column)
   if (role) throw invalid(field, path, role)
   const type = dataSourceOfMetadata(metadata).driver.normalizeType(column)
   const family = FAMILIES.get(column.isArray ? `${type}[]` : type)
@@ -75,6 +75,16 @@ function roleOf(column: ColumnMetadata): string | undefined {
     return 'is a column that TypeORM maintains'
   }
   return undefined
+}
+
+/** What the database does to the subject of a row by itself: its values stay under the former key. */
+function actionOn({ foreignKeys }: EntityMetadata, column: ColumnMetadata): string | undefined {
+  const own = foreignKeys.filter(({ columns }) => columns.includes(column))
+  const changing = ['SET NULL', 'SET DEFAULT']
+  const deleted = own.find(({ onDelete = '' }) => changing.includes(onDelete))?.onDelete
+  const updated = own.find(({ onUpdate = '' }) => [...changing, 'CASCADE'].includes(onUpdate))
+  const action = deleted ? `onDelete '${deleted}'` : updated && `onUpdate '${updated.onUpdate}'`
+  return action && `is in a foreign key with ${action}: use RESTRICT, or CASCADE to delete the row`
 }
 
 function invalid(field: string, path: string, problem: string): MortiseError {

@@ -40,6 +40,9 @@ class Every {
   @Column('smallint') small!: number
   @Column('bigint') big!: string
   @ManyToOne('Every') related!: Every
+  @ManyToOne('Every', { onDelete: 'CASCADE', onUpdate: 'RESTRICT' }) kept!: Every
+  @ManyToOne('Every', { onDelete: 'SET NULL' }) orphaned!: Every
+  @ManyToOne('Every', { onUpdate: 'CASCADE' }) renamed!: Every
   @Column(() => Inner) inner!: Inner
   @Column('text', { array: true }) list!: string[]
   @Column('date') date!: string
@@ -87,6 +90,7 @@ describe('the option subject', () => {
     ['small', 'small', 'integer'],
     ['big', 'big', 'integer'],
     ['related', 'relatedId', 'uuid'],
+    ['kept', 'keptId', 'uuid'],
     ['inner.owner', 'innerOwner', 'text'],
   ])('takes %s', async (path, databaseName, family) => {
     const { name, column, family: found } = await subjectColumn(path)
@@ -106,6 +110,8 @@ describe('the option subject', () => {
     ['computed', 'is computed in the query'],
     ['sealed', 'is encrypted itself'],
     ['secret', 'is encrypted itself'],
+    ['orphaned', "onDelete 'SET NULL'"],
+    ['renamed', "onUpdate 'CASCADE'"],
     ['parent', 'must be a relation with one join column'],
     ['reverse', 'must be a relation with one join column'],
   ])('refuses %s', async (path, problem) => {

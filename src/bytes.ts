@@ -71,6 +71,11 @@ export function decodeBase64Url(text: string): Buffer | null {
   return bytes.toString('base64url') === text ? bytes : null
 }
 
+/** Bytes as lower-case hex digits. */
+export function toHex(bytes: Uint8Array): string {
+  return asBuffer(bytes).toString('hex')
+}
+
 /** A zero-copy Buffer view of any byte array. */
 export function asBuffer(bytes: Uint8Array): Buffer {
   return Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)

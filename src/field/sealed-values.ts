@@ -6,6 +6,7 @@ import { sealRecords } from '../envelope/seal'
 import { MortiseError } from '../errors'
 import type { Field } from '../field'
 import type { KeyAccess } from '../keys/access'
+import { subjectShredded } from '../keys/key-use'
 
 /** What to do with a value whose subject key was destroyed. */
 export type ShreddedValues = 'throw' | 'null'
@@ -62,11 +63,12 @@ export async function openValues(
   const opener = createOpener(keys.keyOf)
   return values.map(({ envelope, subject }) => {
     if (envelope === null) return null
-    const shreddedAt = keys.shreddedAt(keyNameOf(envelope).id)
+    const { id } = keyNameOf(envelope)
+    const shreddedAt = keys.shreddedAt(id)
     if (shreddedAt === undefined)
       return opener.open(envelope, context, undefined, refs.get(subject))
     if (shredded === 'null') return null
-    throw subjectShredded(field.name, shreddedAt)
+    throw subjectShredded(id, shreddedAt, field.name)
   })
 }
 
@@ -76,14 +78,6 @@ async function subjectRefs(
 ): Promise<ReadonlyMap<string | null, Buffer>> {
   const subjects = values.map(({ subject }) => subject).filter((subject) => subject !== null)
   return subjects.length === 0 ? new Map() : access.subjectRefs(new Set(subjects))
-}
-
-function subjectShredded(field: string, at: Date): MortiseError {
-  return new MortiseError(
-    'ERR_SUBJECT_SHREDDED',
-    `${field}: the key of the value's subject was destroyed on ${at.toISOString()}; the value is gone for good`,
-    { field },
-  )
 }
 
 /** Step 1 of opening, with the field's name, before any key is looked up. */

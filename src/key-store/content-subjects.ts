@@ -1,4 +1,4 @@
-import { asBuffer } from '../bytes'
+import { asBuffer, toHex } from '../bytes'
 import { epochOf, raiseEpoch, type StoreContent } from './content'
 import type { KeyStore, SubjectKeyRecord, Tombstone } from './store'
 
@@ -9,9 +9,9 @@ export function findSubjectKeys(
   wanted: Parameters<KeyStore['loadSubjectKeys']>[1],
 ): { epoch: number; keys: SubjectKeyRecord[]; tombstones: Tombstone[] } {
   const ids = new Set(wanted.ids)
-  const refs = new Set(wanted.refs.map(refText))
+  const refs = new Set(wanted.refs.map(toHex))
   const keys = aliveIn(content).filter(
-    (key) => key.domain === domain && (ids.has(key.id) || refs.has(refText(key.subjectRef))),
+    (key) => key.domain === domain && (ids.has(key.id) || refs.has(toHex(key.subjectRef))),
   )
   const tombstones = content.tombstones.filter((one) => one.domain === domain && ids.has(one.id))
   return { epoch: epochOf(content, domain), keys, tombstones }
@@ -103,11 +103,7 @@ function aliveIn({ subjectKeys, tombstones }: StoreContent): readonly SubjectKey
 }
 
 function places({ id, domain, subjectRef }: SubjectKeyRecord): string[] {
-  return [`id ${id}`, `ref ${domain} ${refText(subjectRef)}`]
-}
-
-function refText(ref: Uint8Array): string {
-  return asBuffer(ref).toString('hex')
+  return [`id ${id}`, `ref ${domain} ${toHex(subjectRef)}`]
 }
 
 function byKek(a: { kekId: string }, b: { kekId: string }): number {

@@ -1,4 +1,4 @@
-import { asBuffer } from '../bytes'
+import { toHex } from '../bytes'
 import type {
   IndexRecord,
   KeyInsertion,
@@ -96,7 +96,7 @@ export function replaceWraps(
 export function sameWraps(a: readonly KeyWrap[], b: readonly KeyWrap[]): boolean {
   const texts = (wraps: readonly KeyWrap[]): string =>
     wraps
-      .map(({ providerUri, wrapped }) => `${providerUri} ${asBuffer(wrapped).toString('hex')}`)
+      .map(({ providerUri, wrapped }) => `${providerUri} ${toHex(wrapped)}`)
       .sort()
       .join('\n')
   return texts(a) === texts(b)

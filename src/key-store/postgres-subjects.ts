@@ -1,8 +1,9 @@
-import { asBuffer } from '../bytes'
+import { toHex } from '../bytes'
 import type { QualifyTable } from './create-tables'
 import { jsonList } from './json-members'
 import { epochExpression, epochOf } from './postgres-epoch'
 import { iso } from './postgres-statements'
+import { KEY_ID } from './record-json'
 import type { KeyStore, Query, SubjectKeyRecord, Tombstone } from './store'
 import { subjectKeyFromJson, subjectKeyToJson, tombstoneFromJson } from './subject-json'
 
@@ -79,7 +80,11 @@ export async function loadSubjectKeys(
   domain: string,
   { refs, ids }: Parameters<KeyStore['loadSubjectKeys']>[1],
 ): ReturnType<KeyStore['loadSubjectKeys']> {
-  const [row] = await query(sql.load, [domain, JSON.stringify(refs.map(hex)), JSON.stringify(ids)])
+  const [row] = await query(sql.load, [
+    domain,
+    JSON.stringify(refs.map(toHex)),
+    JSON.stringify(ids),
+  ])
   return {
     epoch: epochOf(row ?? {}),
     keys: listOf(row, 'keys').map(subjectKeyFromJson),
@@ -116,8 +121,8 @@ export async function rewrapSubjectKeys(
   if (changes.length === 0) return 0
   const list = changes.map(({ id, wrapped, next }) => ({
     id,
-    wrapped: hex(wrapped),
-    next: { kekId: next.kekId, wrapped: hex(next.wrapped) },
+    wrapped: toHex(wrapped),
+    next: { kekId: next.kekId, wrapped: toHex(next.wrapped) },
   }))
   await query(sql.lock, [JSON.stringify(changes.map(({ id }) => id))])
   const [row] = await query(sql.rewrap, [JSON.stringify(list)])
@@ -132,7 +137,7 @@ export async function countSubjectKeys(
 ): Promise<{ kekId: string; count: number }[]> {
   const [row] = await query(sql.count, [domain])
   return listOf(row, 'counts').map((one) => ({
-    kekId: one.text('kekId', /^[0-9a-f]{16}$/),
+    kekId: one.text('kekId', KEY_ID),
     count: one.integer('count', 1, Number.MAX_SAFE_INTEGER),
   }))
 }
@@ -163,8 +168,4 @@ export async function loadTombstones(
 
 function listOf(row: Record<string, unknown> | undefined, column: string) {
   return jsonList(row?.[column], column, MAX_ROWS, ORIGIN)
-}
-
-function hex(bytes: Uint8Array): string {
-  return asBuffer(bytes).toString('hex')
 }

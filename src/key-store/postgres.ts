@@ -1,4 +1,4 @@
-import { asBuffer } from '../bytes'
+import { toHex } from '../bytes'
 import { follows, sameWraps } from './content'
 import { createTablesStatements, qualifyWith } from './create-tables'
 import { type JsonMembers, jsonList, malformed } from './json-members'
@@ -132,9 +132,9 @@ async function insertKey(
   if (demote !== null) await query(sql.changeState, [demote, 'active', 'decrypt-only', epoch])
   const { id, domain, purpose, version, state } = key
   const times = [key.createdAt.toISOString(), key.stateChangedAt.toISOString()]
-  await query(sql.insertKey, [id, domain, purpose, version, state, hex(key.kcv), ...times, epoch])
+  await query(sql.insertKey, [id, domain, purpose, version, state, toHex(key.kcv), ...times, epoch])
   for (const { providerUri, wrapped, createdAt } of key.wraps) {
-    await query(sql.insertWrap, [id, providerUri, hex(wrapped), createdAt.toISOString()])
+    await query(sql.insertWrap, [id, providerUri, toHex(wrapped), createdAt.toISOString()])
   }
   return true
 }
@@ -165,7 +165,7 @@ async function replaceWraps(
   if (!sameWraps(present, previous)) return false
   await query(sql.deleteWraps, [id])
   for (const { providerUri, wrapped, createdAt } of wraps) {
-    await query(sql.insertWrap, [id, providerUri, hex(wrapped), createdAt.toISOString()])
+    await query(sql.insertWrap, [id, providerUri, toHex(wrapped), createdAt.toISOString()])
   }
   await query(sql.touchKey, [id, epoch])
   return true
@@ -253,10 +253,6 @@ function place({ domain, kind, name, generation }: IndexRecord): readonly (strin
 function content(record: IndexRecord): readonly (string | number | null)[] {
   const { indexKeyId, normaliser, bits, range, group, state } = record
   return [indexKeyId, normaliser, bits, range, group, state]
-}
-
-function hex(bytes: Uint8Array): string {
-  return asBuffer(bytes).toString('hex')
 }
 
 async function translated<T>(work: () => Promise<T>): Promise<T> {

@@ -1,15 +1,18 @@
+import { toHex } from '../bytes'
+import { MAX_WRAPPED_BYTES } from '../providers/provider'
 import { type JsonMembers, malformed } from './json-members'
 import type { IndexRecord, KeyRecord, KeyWrap } from './store'
 
 /** Limits of the format: more wraps or longer blobs were not written by mortise. */
 const MAX_WRAPS = 8
-const MAX_WRAPPED_BYTES = 1024
 const KCV_BYTES = 32
 /** PostgreSQL's `integer`, the narrowest type that holds versions and epochs. */
 const MAX_INTEGER = 2 ** 31 - 1
 
-const KEY_ID = /^[0-9a-f]{16}$/
-const DOMAIN = /^[\x21-\x7e]{1,64}$/
+/** A key id in JSON. */
+export const KEY_ID: RegExp = /^[0-9a-f]{16}$/
+/** A domain in JSON. */
+export const DOMAIN: RegExp = /^[\x21-\x7e]{1,64}$/
 const NAME = /^[\x21-\x7e]{1,255}$/
 const PROVIDER_URI = /^[\x21-\x7e]{1,2048}$/
 
@@ -22,8 +25,8 @@ const PROVIDER_URI = /^[\x21-\x7e]{1,2048}$/
 export function keyToJson(record: KeyRecord): unknown {
   return {
     ...record,
-    kcv: hex(record.kcv),
-    wraps: record.wraps.map((wrap) => ({ ...wrap, wrapped: hex(wrap.wrapped) })),
+    kcv: toHex(record.kcv),
+    wraps: record.wraps.map((wrap) => ({ ...wrap, wrapped: toHex(wrap.wrapped) })),
   }
 }
 
@@ -85,8 +88,4 @@ export function indexFromJson(json: JsonMembers): IndexRecord {
     group: optionalText('group', NAME),
     state: json.oneOf('state', ['active', 'next']),
   }
-}
-
-function hex(bytes: Uint8Array): string {
-  return Buffer.from(bytes).toString('hex')
 }

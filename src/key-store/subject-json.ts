@@ -1,8 +1,8 @@
+import { toHex } from '../bytes'
 import type { JsonMembers } from './json-members'
+import { DOMAIN, KEY_ID } from './record-json'
 import type { SubjectKeyRecord, Tombstone } from './store'
 
-const KEY_ID = /^[0-9a-f]{16}$/
-const DOMAIN = /^[\x21-\x7e]{1,64}$/
 /** u8(generation) | 16 bytes; see docs/format.md "Index tokens". */
 const REF_BYTES = 17
 /** AES-256 key wrap of 32 bytes. */
@@ -12,8 +12,8 @@ const WRAPPED_BYTES = 40
 export function subjectKeyToJson(record: SubjectKeyRecord): Record<string, unknown> {
   return {
     ...record,
-    subjectRef: Buffer.from(record.subjectRef).toString('hex'),
-    wrapped: Buffer.from(record.wrapped).toString('hex'),
+    subjectRef: toHex(record.subjectRef),
+    wrapped: toHex(record.wrapped),
   }
 }
 

@@ -85,8 +85,7 @@ export class IndexRegistry {
     if (declarations.length === 0) {
       throw new RangeError(`${indexNameText(name)} was not declared to this keyring`)
     }
-    const { epoch } = await this.#source.snapshot.current(session)
-    let records = this.#known?.epoch === epoch ? this.#known.records : await this.#load(session)
+    let records = await this.#current(session)
     if (!records.has(indexNameText(name))) {
       await this.declare(declarations, session)
       records = await this.#load(session)
@@ -99,8 +98,7 @@ export class IndexRegistry {
   /** Registered at its first use. Committed once, it is never made again: every ref would change. */
   async #subjectRecord(name: IndexName, session?: Session): Promise<IndexRecord> {
     const { domain, snapshot, store } = this.#source
-    const { epoch } = await snapshot.current(session)
-    let records = this.#known?.epoch === epoch ? this.#known.records : await this.#load(session)
+    let records = await this.#current(session)
     if (!records.has(indexNameText(name)) && !this.#subjectsCommitted) {
       await store().insertIndexes(await this.#withKeys([subjectRecord(domain)], session), session)
       records = await this.#loadAfterWrite(session)
@@ -119,6 +117,12 @@ export class IndexRegistry {
     if (!records.some(hasOwnKey)) return [...records]
     const { id } = await this.#source.indexKey(session)
     return records.map((record) => (hasOwnKey(record) ? { ...record, indexKeyId: id } : record))
+  }
+
+  /** From memory within the staleness bound. */
+  async #current(session?: Session): Promise<Records> {
+    const { epoch } = await this.#source.snapshot.current(session)
+    return this.#known?.epoch === epoch ? this.#known.records : this.#load(session)
   }
 
   async #load(session?: Session): Promise<Records> {

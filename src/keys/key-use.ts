@@ -39,6 +39,19 @@ export function keyNotFound(
   )
 }
 
+/**
+ * The one error of a value whose subject key was destroyed on purpose.
+ *
+ * @param field - `Entity.property` or field id, where it is known
+ */
+export function subjectShredded(id: string, at: Date, field?: string): MortiseError {
+  return new MortiseError(
+    'ERR_SUBJECT_SHREDDED',
+    `${field ?? 'the value'} was sealed under subject key ${id}, which was destroyed on ${at.toISOString()}: the value is gone for good; the option shredded: 'null' reads such values as null`,
+    { field },
+  )
+}
+
 /** Refuses the use of a key that never was in any process. */
 export function noLocalKey({ id, domain }: KeyRecord): MortiseError {
   return new MortiseError(

@@ -1,6 +1,6 @@
-import { MortiseError } from '../errors'
 import type { Session } from '../key-store/store'
 import type { KeyKind, KeyRequest, OpeningKey, OpeningKeys, ProviderDeks } from './access'
+import { subjectShredded } from './key-use'
 import type { KeyOpening } from './opening'
 import type { ProviderKeys } from './provider-keys'
 import type { SubjectKeys } from './subject-keys'
@@ -42,8 +42,5 @@ export async function openingKeys(
 
 function missing(id: string, shreddedAt: Date | undefined): never {
   if (shreddedAt === undefined) throw new RangeError(`key ${id} was not asked for`)
-  throw new MortiseError(
-    'ERR_SUBJECT_SHREDDED',
-    `the values were sealed under subject key ${id}, which was destroyed on ${shreddedAt.toISOString()}: they cannot be opened any more`,
-  )
+  throw subjectShredded(id, shreddedAt)
 }

@@ -1,4 +1,5 @@
 import type { SubjectKey } from './access'
+import { refText } from './subject-ref'
 
 /** About half a kilobyte each. A page keeps the keys that it was given, also those evicted since. */
 const MAX_SUBJECTS = 10_000
@@ -69,8 +70,4 @@ export class SubjectCache {
     const ref = refText(oldest.key.subjectRef)
     if (this.#idByRef.get(ref) === oldest.key.id) this.#idByRef.delete(ref)
   }
-}
-
-function refText(ref: Uint8Array): string {
-  return Buffer.from(ref).toString('latin1')
 }

@@ -1,6 +1,7 @@
 import { MortiseError } from '../errors'
 
-const UUID = /^[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}$/i
+/** A UUID with hyphens. */
+export const UUID: RegExp = /^[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}$/i
 
 /**
  * The canonical form of a subject's id, so that an integer column read as 5, a bigint column read as

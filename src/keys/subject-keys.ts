@@ -1,15 +1,15 @@
 import { keyIdBytes } from '../bytes'
-import { unwrapKey, wrapKey } from '../crypto/key-wrap'
 import { randomBytes } from '../crypto/random'
 import { KEY_BYTES, type SecretKey, secretKey } from '../crypto/secret-key'
 import { MortiseError } from '../errors'
 import type { KeyRecord, KeyStore, Session, SubjectKeyRecord, Tombstone } from '../key-store/store'
 import type { SubjectKey, TokenKey } from './access'
-import { deriveSubjectKey, deriveSubjectWrapKey } from './derive'
+import { deriveSubjectKey } from './derive'
 import type { KeyEventHandler } from './events'
 import type { KeySnapshot } from './snapshot'
 import { SubjectCache } from './subject-cache'
-import { subjectRefOf } from './subject-ref'
+import { refText, subjectRefOf } from './subject-ref'
+import { unwrapSubjectKey, wrapSubjectKey } from './subject-wrap'
 import { UnknownIds } from './unknown-ids'
 
 /** A `data` KEK that is unlocked. */
@@ -202,18 +202,11 @@ export class SubjectKeys {
     const { record, kek } = await this.#source.activeKek(session)
     const createdAt = new Date()
     return refs.map((subjectRef) => {
-      const idBytes = randomBytes(KEY_ID_BYTES)
+      const identity = { id: randomBytes(KEY_ID_BYTES).toString('hex'), domain, subjectRef }
       const key = randomBytes(KEY_BYTES)
-      const wrapped = wrapKey(deriveSubjectWrapKey(kek, domain, idBytes, subjectRef), key)
+      const wrapped = wrapSubjectKey(kek, identity, key)
       key.fill(0)
-      return {
-        id: idBytes.toString('hex'),
-        domain,
-        subjectRef,
-        kekId: record.id,
-        wrapped,
-        createdAt,
-      }
+      return { ...identity, kekId: record.id, wrapped, createdAt }
     })
   }
 
@@ -252,24 +245,19 @@ export class SubjectKeys {
 }
 
 /**
- * Opens the wrap of a subject key, which binds its id and its subject_ref.
+ * Opens the wrap of a subject key and reduces the key to what sealing and opening need.
  *
  * @returns null where the record is not what was stored
- * @see docs/format.md "Keys": subject wrap
  */
 function unlockSubjectKey(record: SubjectKeyRecord, kek: SecretKey): SubjectKey | null {
-  const { id, domain, wrapped } = record
+  const bytes = unwrapSubjectKey(kek, record)
+  if (bytes === null) return null
+  const { id, domain } = record
   const idBytes = keyIdBytes(id)
   const subjectRef = Buffer.from(record.subjectRef)
-  const bytes = unwrapKey(deriveSubjectWrapKey(kek, domain, idBytes, subjectRef), wrapped)
-  if (bytes === null) return null
   const key = secretKey(bytes)
   bytes.fill(0)
   return { id, idBytes, domain, subjectRef, dekWrapKey: deriveSubjectKey(key, domain, idBytes) }
-}
-
-function refText(ref: Uint8Array): string {
-  return Buffer.from(ref).toString('latin1')
 }
 
 function neverSeen(domain: string): MortiseError {

@@ -1,4 +1,4 @@
-import { u8, utf8 } from '../bytes'
+import { asBuffer, u8, utf8 } from '../bytes'
 import { hmacSha256 } from '../crypto/hash'
 import type { TokenKey } from './access'
 
@@ -16,4 +16,9 @@ const REF_BYTES = 16
 export function subjectRefOf({ key, generation }: TokenKey, subject: string): Buffer {
   const encoded = Buffer.concat([STRING_TYPE, utf8(subject, 'a subject id')])
   return Buffer.concat([u8(generation), hmacSha256(key, encoded).subarray(0, REF_BYTES)])
+}
+
+/** One text per subject_ref, for maps. */
+export function refText(ref: Uint8Array): string {
+  return asBuffer(ref).toString('latin1')
 }

@@ -1,9 +1,7 @@
-import { keyIdBytes } from '../bytes'
-import { unwrapKey, wrapKey } from '../crypto/key-wrap'
 import type { SecretKey } from '../crypto/secret-key'
 import { isMortiseError, type MortiseErrorCode } from '../errors'
 import type { KeyStore, SubjectKeyRecord } from '../key-store/store'
-import { deriveSubjectWrapKey } from './derive'
+import { unwrapSubjectKey, wrapSubjectKey } from './subject-wrap'
 
 /** A page of the subject keys of a domain, in the order of their ids. */
 export interface SubjectPage {
@@ -115,12 +113,10 @@ function failure(
 
 /** @returns null where the wrap is not the one that was made for this record */
 function rewrap(record: SubjectKeyRecord, from: SecretKey, to: SecretKey): Buffer | null {
-  const { domain, subjectRef } = record
-  const id = keyIdBytes(record.id)
-  const key = unwrapKey(deriveSubjectWrapKey(from, domain, id, subjectRef), record.wrapped)
+  const key = unwrapSubjectKey(from, record)
   if (key === null) return null
   try {
-    return wrapKey(deriveSubjectWrapKey(to, domain, id, subjectRef), key)
+    return wrapSubjectKey(to, record, key)
   } finally {
     key.fill(0)
   }

@@ -1,7 +1,5 @@
 import { MortiseError } from '../errors'
-
-/** A provider's blob is stored beside others; see docs/format.md "Keys". */
-const MAX_WRAPPED_BYTES = 1024
+import { MAX_WRAPPED_BYTES } from '../providers/provider'
 
 /**
  * Checks the length of what a provider wrapped, before it is stored.

@@ -4,10 +4,7 @@ import { MortiseError } from '../errors'
 import { areReplicas, type KmsKeyArn, kmsUri, parseKeyArn, parseKmsUri } from './aws-kms-arn'
 import type { KmsClient, KmsConnection, KmsSdk } from './aws-kms-client'
 import { describeCall, type KmsCall, kmsError } from './aws-kms-error'
-import type { KeyContext } from './provider'
-
-/** What a provider may return, and what a key store holds. */
-const MAX_WRAP_BYTES = 1024
+import { type KeyContext, MAX_WRAPPED_BYTES } from './provider'
 
 /** One KMS key and the calls on it. Every call names the key's ARN and its answer is checked. */
 export class AwsKmsKey {
@@ -166,7 +163,7 @@ function takeKey(plaintext: Uint8Array | undefined): Uint8Array {
 }
 
 function checkWrap(wrapped: Uint8Array, call: KmsCall): void {
-  if (wrapped.length >= 1 && wrapped.length <= MAX_WRAP_BYTES) return
+  if (wrapped.length >= 1 && wrapped.length <= MAX_WRAPPED_BYTES) return
   throw new MortiseError(
     'ERR_KEY_INTEGRITY',
     `${describeCall(call)} was not tried: the stored wrap has ${wrapped.length} bytes, and none of AWS KMS has; it was changed`,
@@ -175,8 +172,8 @@ function checkWrap(wrapped: Uint8Array, call: KmsCall): void {
 }
 
 function wrapOf(blob: Uint8Array | undefined, call: KmsCall): Uint8Array {
-  if (blob === undefined || blob.length === 0 || blob.length > MAX_WRAP_BYTES) {
-    throw unexpected(call, `no wrap of 1 to ${MAX_WRAP_BYTES} bytes`)
+  if (blob === undefined || blob.length === 0 || blob.length > MAX_WRAPPED_BYTES) {
+    throw unexpected(call, `no wrap of 1 to ${MAX_WRAPPED_BYTES} bytes`)
   }
   return new Uint8Array(blob)
 }

@@ -18,6 +18,9 @@ export interface KeyContext {
 /** `data` keys wrap DEKs; `index` keys derive token keys. Neither is ever derived from the other. */
 export type KeyPurpose = 'data' | 'index'
 
+/** Longest blob that a provider may return: it is stored beside others, and in envelopes. */
+export const MAX_WRAPPED_BYTES = 1024
+
 /** What every call of a provider may be given. */
 export interface ProviderCallOptions {
   /**

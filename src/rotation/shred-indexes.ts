@@ -1,10 +1,8 @@
 import type { Query } from '../key-store/store'
+import { UUID } from '../keys/subject-id'
 import type { EncryptedSchema, EncryptedTable, EncryptedTableColumn } from '../schema'
 import type { ShreddedTable } from './shred-certificate'
 import { quote, tableLabel, tablePath } from './table-path'
-
-/** UUIDs are one subject in every case, whatever the type of the column. */
-const UUID = /^[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}$/
 
 /** Flags with b2: the key id names a subject key. b2 with b3 is invalid. */
 const SUBJECT_FLAGS = "substring(%s from 2 for 1) IN ('\\x04', '\\x05', '\\x06', '\\x07')"

@@ -4,6 +4,7 @@ import { createOpener, decryptionFailed, keyNameOf, type Opener } from '../envel
 import { MortiseError } from '../errors'
 import type { Session } from '../key-store/store'
 import type { OpeningKeys } from '../keys/access'
+import { subjectShredded } from '../keys/key-use'
 import type { EncryptedColumn } from './encrypted-column'
 import type { RawRow } from './internals'
 import { Opened } from './placeholder'
@@ -65,7 +66,7 @@ function openCell(page: Page, row: RawRow, place: PageColumn, sealed: Buffer): O
   const shreddedAt = page.keys.shreddedAt(id)
   if (shreddedAt) {
     if (page.shredded === 'null') return new Opened(null, sealed)
-    throw subjectShredded(field.name, id, shreddedAt)
+    throw subjectShredded(id, shreddedAt, field.name)
   }
   const owner = subjectOfRow(row, place, subject)
   const ref = owner === null ? undefined : page.refs.get(owner)
@@ -123,14 +124,5 @@ function reviveEnvelope(value: unknown, { field }: EncryptedColumn): Buffer {
     'ERR_ENVELOPE_MALFORMED',
     `${field.name}: the column does not hold bytes; its type in the database must be bytea`,
     { field: field.name },
-  )
-}
-
-function subjectShredded(field: string, keyId: string, at: Date): MortiseError {
-  return new MortiseError(
-    'ERR_SUBJECT_SHREDDED',
-    `${field} was sealed under subject key ${keyId}, which was destroyed on ${at.toISOString()}: the ` +
-      "value is gone for good; withEncryption(dataSource, { shredded: 'null' }) reads such values as null",
-    { field },
   )
 }

@@ -1,6 +1,6 @@
 import type { EntityMetadata } from 'typeorm'
 import { MortiseError } from '../errors'
-import { subjectId } from '../keys/subject-id'
+import { subjectId, UUID } from '../keys/subject-id'
 import { markOf } from './declaration'
 import { type ColumnMetadata, dataSourceOfMetadata } from './internals'
 
@@ -27,7 +27,7 @@ const FAMILIES: ReadonlyMap<string, SubjectFamily> = new Map<string, SubjectFami
 /** The spellings that the database gives back as they were sent. */
 const SPELLING: Record<SubjectFamily, RegExp> = {
   text: /^/,
-  uuid: /^[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}$/i,
+  uuid: UUID,
   integer: /^(?:0|-?[1-9][0-9]*)$/,
 }
 

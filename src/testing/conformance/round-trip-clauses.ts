@@ -1,9 +1,8 @@
-import type { KeyProvider } from '../../providers/provider'
+import { type KeyProvider, MAX_WRAPPED_BYTES } from '../../providers/provider'
 import { CONTEXT, CONTEXTS, describeContext, sampleKey } from './samples'
 import { type Clause, type FullTarget, withProvider } from './target'
 import { ensure, ensureSameBytes, rejection } from './violation'
 
-const MAX_WRAP_BYTES = 1024
 const PARALLEL_CALLS = 64
 /** Keys are bytes like any others to a provider, also these. */
 const UNUSUAL_KEYS = [Buffer.alloc(32), Buffer.alloc(32, 0xff)]
@@ -14,7 +13,7 @@ export const roundTripClauses: readonly Clause[] = [
   ['opens under every context what it wrapped under it', roundTrips],
   ['opens what another instance with the same root key wrapped', opensAcrossInstances],
   ['wraps 32 bytes of any value and no other length', wrapsKeysOnly],
-  [`makes wraps of 1 to ${MAX_WRAP_BYTES} bytes that do not hold the key in clear`, hidesKey],
+  [`makes wraps of 1 to ${MAX_WRAPPED_BYTES} bytes that do not hold the key in clear`, hidesKey],
   ['leaves the bytes that it is given as they are', leavesInput],
   ['gives a new array each time, which its caller may zero', givesOwnedArrays],
   [`serves ${PARALLEL_CALLS} calls at once without mixing them up`, servesInParallel],
@@ -58,7 +57,7 @@ async function hidesKey(target: FullTarget): Promise<void> {
   await withProvider(target.create, async (provider) => {
     const key = sampleKey()
     const wrapped = Buffer.from(await provider.wrapKey(key, CONTEXT))
-    const fits = wrapped.length >= 1 && wrapped.length <= MAX_WRAP_BYTES
+    const fits = wrapped.length >= 1 && wrapped.length <= MAX_WRAPPED_BYTES
     ensure(fits, `the wrap has ${wrapped.length} bytes`)
     // Half of it would be enough to guess the rest.
     const halves = [key.subarray(0, 16), key.subarray(16)]

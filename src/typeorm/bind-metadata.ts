@@ -1,7 +1,13 @@
 import type { EntityMetadata, ObjectLiteral, ValueTransformer } from 'typeorm'
 import { MortiseError } from '../errors'
 import { defineField } from '../field'
-import { checkColumn, checkDeclaredOnce, checkGroups, checkUniqueFieldIds } from './check-columns'
+import {
+  checkColumn,
+  checkDeclaredOnce,
+  checkGroups,
+  checkHiddenColumns,
+  checkUniqueFieldIds,
+} from './check-columns'
 import {
   type ColumnMark,
   type ColumnRole,
@@ -14,6 +20,7 @@ import {
   encryptedColumnOf,
   registerEncryptedColumns,
 } from './encrypted-column'
+import { indexHiddenColumns } from './hidden-indexes'
 import type { ColumnMetadata } from './internals'
 import { rememberEntities } from './row-of-id'
 import { findSubjectColumn } from './subject-column'
@@ -43,7 +50,9 @@ function bindEntity(metadata: EntityMetadata, domain: string): readonly Encrypte
     const mark = markOf(main.transformer)
     return mark?.role === 'main' ? [bindColumn(metadata, main, mark, domain)] : []
   })
+  checkHiddenColumns(metadata)
   if (columns.length === 0) return columns
+  indexHiddenColumns(metadata, columns)
   registerEncryptedColumns(metadata, columns)
   writeHiddenColumns(metadata)
   if (columns.some(({ subject }) => subject !== null)) rememberEntities(metadata)

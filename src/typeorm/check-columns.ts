@@ -53,6 +53,25 @@ export function checkDeclaredOnce(metadata: EntityMetadata): void {
   }
 }
 
+/**
+ * Refuses an index column whose property is not the one that it was declared with: another column of
+ * the name took its place, as the later of two keys does in the `columns` of an EntitySchema, and
+ * would be stored in clear.
+ *
+ * @throws ERR_FIELD_INVALID naming the property
+ */
+export function checkHiddenColumns(metadata: EntityMetadata): void {
+  for (const hidden of metadata.columns) {
+    const mark = markOf(hidden.transformer)
+    if (!mark || mark.role === 'main') continue
+    const path = hidden.propertyPath.slice(0, -`_${mark.role}`.length)
+    const main = metadata.columns.find(({ propertyPath }) => propertyPath === path)
+    if (markOf(main?.transformer)?.options === mark.options) continue
+    const name = `${metadata.targetName}.${path}`
+    throw invalid(name, 'declared by another column as well; remove or rename one')
+  }
+}
+
 function hasMark({ options }: { options: { transformer?: unknown } }): boolean {
   return markOf(options.transformer) !== undefined
 }

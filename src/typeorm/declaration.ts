@@ -1,6 +1,11 @@
-import { type ColumnOptions, getMetadataArgsStorage, type ValueTransformer } from 'typeorm'
+import {
+  type EntitySchemaColumnOptions,
+  getMetadataArgsStorage,
+  type ValueTransformer,
+} from 'typeorm'
+import type { Bucketing } from '../blind-index/bucketing'
 import { MortiseError } from '../errors'
-import { defineField, type Field, type FieldIndexOptions, type FieldOptions } from '../field'
+import { defineField, type FieldIndexOptions, type FieldOptions } from '../field'
 import type { FieldType } from '../field/field-type'
 
 /** What `@Encrypted` accepts beside the indexes. */
@@ -64,42 +69,58 @@ const OPTIONS: readonly string[] = [
 /** Named in the design and built in a later release: refused rather than ignored. */
 const LATER: readonly string[] = ['bindRow', 'adopt', 'column']
 
+/** One TypeORM column of an encrypted property. */
+export interface DeclaredColumn {
+  readonly propertyName: string
+  /** `unique` asks for a unique constraint on this column alone. */
+  readonly options: EntitySchemaColumnOptions
+}
+
 /**
- * Registers an encrypted property with TypeORM: the envelope column, its hidden index columns and
- * their SQL indexes, as one declaration, so that schema synchronisation and migrations see them all.
+ * Checks a declaration and describes its columns: the envelope, and the hidden columns of its indexes.
+ *
+ * @param name - `Entity.property`, or `property` where the entity is not known yet
+ * @throws ERR_FIELD_INVALID and ERR_LEAKAGE_NOT_ACCEPTED for a declaration that cannot be
+ */
+export function describeColumns(
+  property: string,
+  name: string,
+  options: ColumnMark['options'],
+): DeclaredColumn[] {
+  checkOptions(options, name)
+  const field = defineField(fieldOptions(options, name, options.fieldId ?? name))
+  const describe = (role: ColumnRole, column: EntitySchemaColumnOptions): DeclaredColumn => ({
+    propertyName: role === 'main' ? property : `${property}_${role}`,
+    options: {
+      ...shared(options, role),
+      ...column,
+      transformer: markTransformer(refusingTransformer(name), { role, options }),
+    },
+  })
+  return [
+    describe('main', { type: 'bytea' }),
+    ...(field.exact ? [describe('hmac', { type: 'bytea', unique: field.exact.unique })] : []),
+    ...(field.bucketing ? [describe('lofi', lofiColumn(field.bucketing))] : []),
+  ]
+}
+
+/**
+ * Registers an encrypted property of a class with TypeORM: the envelope column and its hidden index
+ * columns, as one declaration, so that schema synchronisation and migrations see them all.
  *
  * @param target - the class
- * @throws ERR_FIELD_INVALID and ERR_LEAKAGE_NOT_ACCEPTED for a declaration that cannot be
+ * @throws what {@link describeColumns} throws
  */
 export function declareColumns(
   target: new (...parameters: never[]) => unknown,
   property: string,
-  options: EncryptedOptions & { readonly type: FieldType },
+  declared: ColumnMark['options'],
 ): void {
-  const name = `${target.name}.${property}`
-  checkOptions(options, name)
-  const field = defineField(fieldOptions(options, name, options.fieldId ?? name))
   const storage = getMetadataArgsStorage()
-  const add = (role: ColumnRole, column: ColumnOptions): string => {
-    const propertyName = role === 'main' ? property : `${property}_${role}`
-    const transformer = markTransformer(refusingTransformer(name), { role, options })
-    storage.columns.push({
-      target,
-      propertyName,
-      mode: 'regular',
-      options: { ...shared(options, role), ...column, transformer },
-    })
-    return propertyName
-  }
-  add('main', { type: 'bytea' })
-  if (field.exact) {
-    const columns = [add('hmac', { type: 'bytea' })]
-    if (field.exact.unique) storage.uniques.push({ target, columns })
-    else storage.indices.push({ target, columns, synchronize: true })
-  }
-  if (field.bucketing) {
-    const columns = [add('lofi', lofiColumn(field))]
-    storage.indices.push({ target, columns, synchronize: true })
+  for (const column of describeColumns(property, `${target.name}.${property}`, declared)) {
+    const { propertyName, options } = column
+    storage.columns.push({ target, propertyName, mode: 'regular', options })
+    if (options.unique) storage.uniques.push({ target, columns: [propertyName] })
   }
 }
 
@@ -113,13 +134,15 @@ export function fieldOptions(
   return { name, fieldId, type, exact, range, pad, acceptLeakage, subject: subject !== undefined }
 }
 
-function lofiColumn({ bucketing }: Field): ColumnOptions {
-  const { columnType, collation } = bucketing as NonNullable<Field['bucketing']>
+function lofiColumn({ columnType, collation }: Bucketing): EntitySchemaColumnOptions {
   return collation === null ? { type: columnType } : { type: columnType, collation }
 }
 
 /** The column options that the three columns of a property have in common. */
-function shared(options: EncryptedOptions, role: ColumnRole): ColumnOptions {
+function shared(
+  options: EncryptedOptions,
+  role: ColumnRole,
+): Omit<EntitySchemaColumnOptions, 'type'> {
   const { name, nullable = false, insert = true, update = true, select, comment } = options
   return {
     // Shredding a subject empties the index columns of its values and leaves the envelopes.

@@ -1,4 +1,9 @@
 export type { EncryptedOptions } from './declaration'
 export { Encrypted, type EncryptedDecorator, type InferredDecorator } from './encrypted'
+export {
+  type EncryptedColumnParameters,
+  type EncryptedColumns,
+  encryptedColumn,
+} from './encrypted-schema'
 export { type EncryptionOptions, withEncryption } from './install'
 export { typeormKeyStore } from './key-store'

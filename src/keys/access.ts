@@ -127,6 +127,8 @@ export interface KeyAccess {
    * @throws ERR_CONFIG where the keyring already uses another owner's store
    */
   attachStore(owner: object, create: () => KeyStore): void
+  /** Says that this owner did not start: the keyring may be given to another one instead. */
+  releaseStore(owner: object): void
   /** Loads all keys of the domain and creates the first KEK of each purpose where none exists. */
   ready(session?: Session): Promise<void>
   /**

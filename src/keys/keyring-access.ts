@@ -23,6 +23,7 @@ export function keyringAccess(parts: KeyringParts): KeyAccess {
     domain,
     wrapping,
     attachStore: (owner, create) => open(() => slot.attach(owner, create)),
+    releaseStore: (owner) => slot.release(owner),
     ready: async (session) => open(() => openLiveKeys(parts, session)),
     sealingKey: async (session) =>
       open(async () => {

@@ -5,6 +5,7 @@ import type { KeyStore } from '../key-store/store'
 export class StoreSlot {
   #store: KeyStore | undefined
   #owner: object | undefined
+  #released = false
   readonly #given: boolean
 
   constructor(given: KeyStore | undefined) {
@@ -23,15 +24,22 @@ export class StoreSlot {
 
   /** A store that was given stays; see `KeyAccess.attachStore`. */
   attach(owner: object, create: () => KeyStore): void {
-    if (this.#given || this.#owner === owner) return
-    if (this.#owner !== undefined) {
+    if (this.#given) return
+    if (this.#owner !== undefined && this.#owner !== owner && !this.#released) {
       throw new MortiseError(
         'ERR_CONFIG',
         'this keyring already keeps its keys in another DataSource: make one keyring for each DataSource, or pass `store` to createKeyring to share one',
       )
     }
+    this.#released = false
+    if (this.#owner === owner) return
     this.#store = create()
     this.#owner = owner
+  }
+
+  /** Another owner may take the keyring over; until one does, the store stays. */
+  release(owner: object): void {
+    if (this.#owner === owner) this.#released = true
   }
 
   async close(): Promise<void> {

@@ -72,10 +72,12 @@ export function withEncryption(dataSource: DataSource, options: EncryptionOption
     shredded: options.shredded ?? 'throw',
     prepare: preparation.prepare,
   }
-  keys.attachStore(dataSource, () => {
-    keptHere = true
-    return typeormKeyStore(dataSource)
-  })
+  const attach = () =>
+    keys.attachStore(dataSource, () => {
+      keptHere = true
+      return typeormKeyStore(dataSource)
+    })
+  attach()
   installRuntime(dataSource, runtime)
   overrideMetadatas(dataSource, async () => {
     preparation.reset()
@@ -89,6 +91,7 @@ export function withEncryption(dataSource: DataSource, options: EncryptionOption
   overrideBuilders(dataSource)
   overrideGeneratedMaps(dataSource)
   overrideInitialize(dataSource, runtime, options.requireKeys ?? false)
+  keepKeyringWhileStarted(dataSource, keys, attach)
   redactLogger(dataSource)
   return dataSource
 }
@@ -168,6 +171,27 @@ function overrideInitialize(dataSource: DataSource, runtime: Runtime, required: 
       if (!queryRunner.isReleased) await queryRunner.release()
     }
     return dataSource
+  }
+}
+
+/**
+ * A start that failed lets the keyring go: NestJS, for one, tries again with a new DataSource, and
+ * would meet "another DataSource" instead of what is wrong.
+ */
+function keepKeyringWhileStarted(
+  dataSource: DataSource,
+  keys: KeyAccess,
+  attach: () => void,
+): void {
+  const initialize = dataSource.initialize.bind(dataSource)
+  dataSource.initialize = async () => {
+    attach()
+    try {
+      return await initialize()
+    } catch (error) {
+      if (!dataSource.isInitialized) keys.releaseStore(dataSource)
+      throw error
+    }
   }
 }
 

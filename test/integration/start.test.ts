@@ -113,6 +113,45 @@ describe('connections', () => {
   })
 })
 
+describe('a start that fails', () => {
+  const unreachable = { url: 'postgres://postgres@127.0.0.1:1/none' }
+
+  it('leaves the keyring to the next DataSource', async () => {
+    const keyring = makeKeyring()
+    await expect(open([Person, Pet], keyring, unreachable)).rejects.toThrow('ECONNREFUSED')
+    const next = await open([Person, Pet], keyring)
+    await next.getRepository(Person).save(person(1))
+    expect(await next.getRepository(Person).countBy({ email: 'p1@example.com' })).toBe(1)
+  })
+
+  it('can be repeated, until another DataSource has the keyring', async () => {
+    const keyring = makeKeyring()
+    const first = withEncryption(plain([Person, Pet], unreachable), { keyring })
+    await expect(first.initialize()).rejects.toThrow('ECONNREFUSED')
+    await expect(first.initialize()).rejects.toThrow('ECONNREFUSED')
+    await open([Person, Pet], keyring)
+    await expect(first.initialize()).rejects.toMatchObject({ code: 'ERR_CONFIG' })
+  })
+
+  it('says each time which key does not open, with requireKeys', async () => {
+    await open([Person, Pet])
+    const keyring = makeKeyring()
+    for (const attempt of [1, 2]) {
+      const source = withEncryption(plain([Person, Pet]), { keyring, requireKeys: true })
+      const failure = await source.initialize().catch((error: unknown) => error)
+      expect(failure, `attempt ${attempt}`).toMatchObject({ code: 'ERR_KEY_INTEGRITY' })
+      expect(source.isInitialized).toBe(false)
+    }
+  })
+
+  it('is not one that comes too late', async () => {
+    const keyring = makeKeyring()
+    const source = await open([Person, Pet], keyring)
+    await expect(source.initialize()).rejects.toThrow(/already/)
+    expect(() => withEncryption(plain([]), { keyring })).toThrow(/another DataSource/)
+  })
+})
+
 describe('without a keyring', () => {
   it('refuses to write and to read', async () => {
     const source = await plain([Person, Pet]).initialize()

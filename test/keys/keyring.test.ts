@@ -2,6 +2,7 @@ import { inspect } from 'node:util'
 import { describe, expect, it } from 'vitest'
 import { MortiseError } from '../../src/errors'
 import { memoryKeyStore } from '../../src/key-store/memory'
+import type { KeyStore } from '../../src/key-store/store'
 import { createKeyring, type Keyring, keyAccess, keyControl } from '../../src/keys/keyring'
 import type { KeyringOptions } from '../../src/keys/keyring-options'
 import { generateRootKey, inAppKeyProvider } from '../../src/providers/in-app'
@@ -248,6 +249,27 @@ describe('attachStore', () => {
       expect.objectContaining({ code: 'ERR_CONFIG', message: expect.stringMatching(/DataSource/) }),
     )
     expect(made).toBe(1)
+  })
+
+  it('gives a keyring that its owner released the store of another one', async () => {
+    const keyring = createKeyring({ providers: [provider()] })
+    const access = keyAccess(keyring)
+    const [first, second] = [{}, {}]
+    const stores = [memoryKeyStore(), memoryKeyStore()]
+    const create = () => stores.shift() as KeyStore
+    const [left, taken] = stores as [KeyStore, KeyStore]
+    access.attachStore(first, create)
+    access.releaseStore(second)
+    expect(() => access.attachStore(second, create)).toThrow(/another DataSource/)
+    access.releaseStore(first)
+    access.attachStore(first, create)
+    expect(() => access.attachStore(second, create)).toThrow(/another DataSource/)
+    access.releaseStore(first)
+    access.attachStore(second, create)
+    await keyring.ready()
+    expect((await left.loadKeys('default')).keys).toEqual([])
+    expect((await taken.loadKeys('default')).keys).toHaveLength(2)
+    expect(() => access.attachStore(first, create)).toThrow(/another DataSource/)
   })
 
   it('leaves a keyring that was made with a store alone', async () => {

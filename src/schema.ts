@@ -1,3 +1,4 @@
+import type { StoredForm } from './envelope/stored-form'
 import { MortiseError } from './errors'
 import type { Query } from './key-store/store'
 import type { Keyring } from './keys/keyring'
@@ -9,6 +10,7 @@ export interface EncryptedTableColumn {
   readonly fieldId: string
   /** Column name in the database. */
   readonly column: string
+  readonly form: StoredForm
   /** Columns of the field's tokens and buckets. Nullable where the field has a subject. */
   readonly indexColumns: readonly string[]
   /** Column of the subject whose key seals the field; null for a field without one. */

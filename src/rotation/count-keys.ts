@@ -1,5 +1,6 @@
 import type { Query } from '../key-store/store'
 import type { EncryptedTable, EncryptedTableColumn } from '../schema'
+import { envelopeSql } from './envelope-sql'
 import { underSubjectKey } from './subject-envelope'
 import { quote, tablePath } from './table-path'
 
@@ -40,7 +41,9 @@ export async function countKeys(query: Query, table: EncryptedTable): Promise<Ke
  * @see docs/format.md "Envelope"
  */
 function countStatement(table: EncryptedTable): string {
-  const values = table.columns.map(({ column }, place) => `(${place}, r.${quote(column)})`)
+  const values = table.columns.map(
+    ({ column, form }, place) => `(${place}, ${envelopeSql(`r.${quote(column)}`, form).prefix})`,
+  )
   return `SELECT v.place, encode(substring(e.prefix from 1 for 1), 'hex') AS mark,
       s.subject, CASE WHEN NOT s.subject THEN encode(substring(e.prefix from 3 for 8), 'hex') END
         AS key_id, count(*)::text AS count

@@ -9,6 +9,7 @@ import {
 import { MortiseError } from '../errors'
 import type { Query } from '../key-store/store'
 import type { EncryptedTable } from '../schema'
+import { type EnvelopeSql, envelopeSql } from './envelope-sql'
 import { underSubjectKey } from './subject-envelope'
 import { quote, tableLabel, tablePath } from './table-path'
 
@@ -59,11 +60,13 @@ export async function rewrapStatements(
     if (type === undefined) throw missingColumn(table, name)
     return { name: quote(name), type }
   })
-  const columns = table.columns.map(({ column }) => quote(column))
   const path = tablePath(table)
-  const values = columns.map((column) => `r.${column}`)
+  const columns = table.columns.map(({ column, form }) => {
+    const name = quote(column)
+    return { name, ...envelopeSql(`r.${name}`, form) }
+  })
   return {
-    page: (after) => pageStatement(path, keys, values, after),
+    page: (after) => pageStatement(path, keys, columns, after),
     replace: replaceStatement(path, keys, columns),
   }
 }
@@ -73,23 +76,27 @@ interface KeyColumn {
   readonly type: string
 }
 
+interface EnvelopeColumn extends EnvelopeSql {
+  readonly name: string
+}
+
 /** `ORDER BY` and the row comparison use the column's collation alike, whatever it is. */
 function pageStatement(
   path: string,
   keys: readonly KeyColumn[],
-  columns: readonly string[],
+  columns: readonly EnvelopeColumn[],
   after: boolean,
 ): string {
   const stale = columns.map(
-    (column) =>
-      `(substring(${column} from 3 for 8) <> decode($1, 'hex') AND NOT ${underSubjectKey(column)})`,
+    ({ prefix }) =>
+      `(substring(${prefix} from 3 for 8) <> decode($1, 'hex') AND NOT ${underSubjectKey(prefix)})`,
   )
   const names = keys.map(({ name }) => `r.${name}`).join(', ')
   const cursor = keys.map(({ type }, i) => `$${i + 3}::text::${type}`).join(', ')
   return `SELECT ${[
     ...keys.map(({ name }, i) => `r.${name}::text AS k${i + 1}`),
     ...columns.map(
-      (column, i) => `substring(${column} from 1 for ${headWithin(column, i)}) AS h${i + 1}`,
+      (column, i) => `substring(${column.bytes} from 1 for ${headWithin(column, i)}) AS h${i + 1}`,
     ),
   ].join(', ')}
     FROM ${path} AS r
@@ -99,9 +106,9 @@ function pageStatement(
 }
 
 /** How long the head is that a value's first bytes announce. */
-function headBytes(column: string): string {
-  const prefix = `substring(${column} from 1 for ${PREFIX_BYTES})`
-  const flags = `substring(${column} from 2 for 1)`
+function headBytes(column: EnvelopeColumn): string {
+  const prefix = `substring(${column.prefix} from 1 for ${PREFIX_BYTES})`
+  const flags = `substring(${column.prefix} from 2 for 1)`
   return `CASE WHEN ${flags} BETWEEN decode('08', 'hex') AND decode('0b', 'hex')
       AND octet_length(${prefix}) = ${PREFIX_BYTES}
     THEN ${REST_OF_HEAD_BYTES} + 256 * get_byte(${prefix}, ${WRAP_OFFSET})
@@ -110,12 +117,12 @@ function headBytes(column: string): string {
 }
 
 /** What does not begin as an envelope may be plaintext, and does not leave the database. */
-function headWithin(column: string, i: number): string {
-  const mark = `substring(${column} from 1 for 1)`
+function headWithin({ prefix, length }: EnvelopeColumn, i: number): string {
+  const mark = `substring(${prefix} from 1 for 1)`
   const head = `l.n${i + 1}`
   return `CASE
     WHEN ${head} <= ${MAX_HEAD_BYTES} AND ${mark} >= decode('e0', 'hex') AND ${mark} < decode('f0', 'hex')
-      AND octet_length(${column}) - ${head} - ${TAG_BYTES} BETWEEN 1 AND ${MAX_CIPHERTEXT_BYTES}
+      AND ${length} - ${head} - ${TAG_BYTES} BETWEEN 1 AND ${MAX_CIPHERTEXT_BYTES}
     THEN ${head} ELSE 0 END`
 }
 
@@ -127,20 +134,21 @@ function headWithin(column: string, i: number): string {
 function replaceStatement(
   path: string,
   keys: readonly KeyColumn[],
-  columns: readonly string[],
+  columns: readonly EnvelopeColumn[],
 ): string {
   const k = keys.map((_, i) => `k${i + 1}`)
   const parameters = [...k, ...columns.flatMap((_, i) => [`o${i + 1}`, `n${i + 1}`])]
   const sameRow = keys.map(({ name, type }, i) => `r.${name} = p.k${i + 1}::${type}`).join(' AND ')
   const unchanged = columns.map(
-    (column, i) => `substring(r.${column} from 1 for octet_length(p.o${i + 1})) = p.o${i + 1}`,
+    ({ bytes }, i) => `substring(${bytes} from 1 for octet_length(p.o${i + 1})) = p.o${i + 1}`,
   )
-  const assignments = columns.map(
-    (column, i) => `${column} = CASE WHEN ${unchanged[i]} THEN overlay(r.${column} placing
-      p.n${i + 1} from 1 for octet_length(p.o${i + 1}) - ${COMMITMENT_BYTES}) ELSE r.${column} END`,
-  )
+  const assignments = columns.map(({ name, bytes, stored }, i) => {
+    const replaced = `overlay(${bytes} placing
+        p.n${i + 1} from 1 for octet_length(p.o${i + 1}) - ${COMMITMENT_BYTES})`
+    return `${name} = CASE WHEN ${unchanged[i]} THEN ${stored(replaced)} ELSE r.${name} END`
+  })
   const written = columns.map(
-    (column, i) => `CASE WHEN substring(r.${column} from 1 for octet_length(p.n${i + 1}))
+    ({ bytes }, i) => `CASE WHEN substring(${bytes} from 1 for octet_length(p.n${i + 1}))
       = p.n${i + 1} THEN 1 ELSE 0 END`,
   )
   const decoded = columns.flatMap((_, i) =>

@@ -1,11 +1,14 @@
 import type { Query } from '../key-store/store'
 import { UUID } from '../keys/subject-id'
 import type { EncryptedSchema, EncryptedTable, EncryptedTableColumn } from '../schema'
+import { envelopeSql } from './envelope-sql'
 import type { ShreddedTable } from './shred-certificate'
 import { quote, tableLabel, tablePath } from './table-path'
 
 /** Flags with b2: the key id names a subject key. b2 with b3 is invalid. */
-const SUBJECT_FLAGS = "substring(%s from 2 for 1) IN ('\\x04', '\\x05', '\\x06', '\\x07')"
+function hasSubjectFlags(value: string): string {
+  return `substring(${value} from 2 for 1) IN ('\\x04', '\\x05', '\\x06', '\\x07')`
+}
 
 /**
  * The ids of all subject keys that values in the rows of a subject name: those that were destroyed
@@ -77,23 +80,23 @@ function keyIdsStatement(
   subject: string,
 ): string {
   const stored = `r.${quote(subjectColumn)}::text`
-  const values = fields.map(({ column }) => `(r.${quote(column)})`).join(', ')
+  const values = fields.map((field) => `(${prefixOf(field)})`).join(', ')
   return `SELECT DISTINCT ${keyIdOf('v.value')} AS id FROM ${tablePath(table)} AS r
     CROSS JOIN LATERAL (VALUES ${values}) AS v(value)
     WHERE ${UUID.test(subject) ? `lower(${stored})` : stored} = $1::text
-      AND ${SUBJECT_FLAGS.replace('%s', 'v.value')}`
+      AND ${hasSubjectFlags('v.value')}`
 }
 
 function clearStatement(table: EncryptedTable, fields: readonly EncryptedTableColumn[]): string {
-  const assignments = fields.flatMap(({ column, indexColumns }) =>
-    indexColumns.map((name) => {
+  const assignments = fields.flatMap((field) =>
+    field.indexColumns.map((name) => {
       const index = quote(name)
-      return `${index} = CASE WHEN ${namesKey(column)} THEN NULL ELSE r.${index} END`
+      return `${index} = CASE WHEN ${namesKey(field)} THEN NULL ELSE r.${index} END`
     }),
   )
-  const conditions = fields.map(({ column, indexColumns }) => {
-    const filled = indexColumns.map((name) => `r.${quote(name)} IS NOT NULL`).join(' OR ')
-    return `(${namesKey(column)} AND (${filled}))`
+  const conditions = fields.map((field) => {
+    const filled = field.indexColumns.map((name) => `r.${quote(name)} IS NOT NULL`).join(' OR ')
+    return `(${namesKey(field)} AND (${filled}))`
   })
   return `WITH cleared AS (
       UPDATE ${tablePath(table)} AS r SET ${assignments.join(', ')}
@@ -101,9 +104,13 @@ function clearStatement(table: EncryptedTable, fields: readonly EncryptedTableCo
     ) SELECT count(*)::text AS cleared FROM cleared`
 }
 
-function namesKey(column: string): string {
-  const value = `r.${quote(column)}`
-  return `(${keyIdOf(value)} = ANY ($1::text[]) AND ${SUBJECT_FLAGS.replace('%s', value)})`
+function prefixOf({ column, form }: EncryptedTableColumn): string {
+  return envelopeSql(`r.${quote(column)}`, form).prefix
+}
+
+function namesKey(field: EncryptedTableColumn): string {
+  const value = prefixOf(field)
+  return `(${keyIdOf(value)} = ANY ($1::text[]) AND ${hasSubjectFlags(value)})`
 }
 
 function keyIdOf(value: string): string {

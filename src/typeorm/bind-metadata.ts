@@ -76,7 +76,8 @@ function bindColumn(
   main.transformer = markTransformer(envelopeTransformer(field), mark)
   if (hmac) deriveFrom(main, hmac, tokenTransformer(field))
   if (lofi) deriveFrom(main, lofi, bucketTransformer(field))
-  return { field, context: field.context(domain), main, hmac, lofi, subject }
+  const form = mark.options.column ?? 'bytea'
+  return { field, context: field.context(domain), main, form, hmac, lofi, subject }
 }
 
 function hiddenColumn(

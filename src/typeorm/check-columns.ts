@@ -156,8 +156,8 @@ function pathOf({ main }: EncryptedColumn): string {
   return `${main.entityMetadata.tablePath}.${main.databaseName}`
 }
 
-function describe({ field, context, subject }: EncryptedColumn): unknown {
-  const sealing = [context.pad, subject?.column.databaseName]
+function describe({ field, context, form, subject }: EncryptedColumn): unknown {
+  const sealing = [form, context.pad, subject?.column.databaseName]
   return [field.type, field.declaration, field.exact?.unique, ...sealing]
 }
 

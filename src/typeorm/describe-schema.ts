@@ -19,7 +19,7 @@ export function describeSchema(
 /** By physical table: classes of one inheritance tree share theirs. */
 function tablesOf(columns: readonly EncryptedColumn[]): EncryptedTable[] {
   const tables = new Map<string, EncryptedTable & { columns: EncryptedTableColumn[] }>()
-  for (const { main, hmac, lofi, field, subject } of columns) {
+  for (const { main, hmac, lofi, field, form, subject } of columns) {
     const { tablePath, schema, tableName, primaryColumns } = main.entityMetadata
     const table = tables.get(tablePath) ?? {
       schema: schema ?? null,
@@ -33,6 +33,7 @@ function tablesOf(columns: readonly EncryptedColumn[]): EncryptedTable[] {
       field: field.name,
       fieldId: field.fieldId,
       column: main.databaseName,
+      form,
       indexColumns: [hmac, lofi].flatMap((column) => (column ? [column.databaseName] : [])),
       subjectColumn: subject?.column.databaseName ?? null,
     })

@@ -1,5 +1,6 @@
 import type { EntityMetadata } from 'typeorm'
 import type { FieldContext } from '../envelope/field-context'
+import type { StoredForm } from '../envelope/stored-form'
 import type { Field } from '../field'
 import type { ColumnMetadata } from './internals'
 import type { SubjectColumn } from './subject-column'
@@ -11,6 +12,8 @@ export interface EncryptedColumn {
   readonly context: FieldContext
   /** Holds the envelope. */
   readonly main: ColumnMetadata
+  /** How `main` holds it. */
+  readonly form: StoredForm
   /** Holds the exact token; null without an exact index. */
   readonly hmac: ColumnMetadata | null
   /** Holds the bucket, in clear; null without a range index. */

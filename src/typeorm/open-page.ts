@@ -1,7 +1,6 @@
-import { asBuffer } from '../bytes'
 import { createKeyRequest, type KeyRequestBuilder } from '../envelope/key-request'
 import { createOpener, decryptionFailed, keyNameOf, type Opener } from '../envelope/open'
-import { MortiseError } from '../errors'
+import { fromStored, toStored } from '../envelope/stored-form'
 import type { Session } from '../key-store/store'
 import type { OpeningKeys } from '../keys/access'
 import { subjectShredded } from '../keys/key-use'
@@ -54,25 +53,27 @@ export async function openPage(
   for (const row of rows) {
     for (const column of columns) {
       const sealed = row[column.key]
-      if (Buffer.isBuffer(sealed)) row[column.key] = openCell(page, row, column, sealed)
+      if (!Buffer.isBuffer(sealed)) continue
+      const value = openCell(page, row, column, sealed)
+      row[column.key] = new Opened(value, toStored(sealed, column.column.form))
     }
   }
 }
 
-function openCell(page: Page, row: RawRow, place: PageColumn, sealed: Buffer): Opened {
+function openCell(page: Page, row: RawRow, place: PageColumn, sealed: Buffer): unknown {
   const { field, context, subject } = place.column
-  if (!subject) return new Opened(page.opener.open(sealed, context), sealed)
+  if (!subject) return page.opener.open(sealed, context)
   const { id } = keyNameOf(sealed, field.name)
   const shreddedAt = page.keys.shreddedAt(id)
   if (shreddedAt) {
-    if (page.shredded === 'null') return new Opened(null, sealed)
+    if (page.shredded === 'null') return null
     throw subjectShredded(id, shreddedAt, field.name)
   }
   const owner = subjectOfRow(row, place, subject)
   const ref = owner === null ? undefined : page.refs.get(owner)
   // A value whose row lost its subject is one that was moved, not one that cannot be asked for yet.
   if (ref === undefined) throw decryptionFailed(field.name)
-  return new Opened(page.opener.open(sealed, context, undefined, ref), sealed)
+  return page.opener.open(sealed, context, undefined, ref)
 }
 
 function subjectOfRow(row: RawRow, { subjectKey }: PageColumn, subject: SubjectColumn) {
@@ -116,13 +117,8 @@ function collectKeys(rows: readonly RawRow[], columns: readonly PageColumn[]): K
 }
 
 /** Rows of the query cache went through JSON: `{ type: 'Buffer', data: […] }`. */
-function reviveEnvelope(value: unknown, { field }: EncryptedColumn): Buffer {
-  if (value instanceof Uint8Array) return asBuffer(value)
-  const cached = value as { type?: unknown; data?: unknown }
-  if (cached.type === 'Buffer' && Array.isArray(cached.data)) return Buffer.from(cached.data)
-  throw new MortiseError(
-    'ERR_ENVELOPE_MALFORMED',
-    `${field.name}: the column does not hold bytes; its type in the database must be bytea`,
-    { field: field.name },
-  )
+function reviveEnvelope(value: unknown, { field, form }: EncryptedColumn): Buffer {
+  const { type, data } = value as { type?: unknown; data?: unknown }
+  const cached = type === 'Buffer' && Array.isArray(data) ? Buffer.from(data) : value
+  return fromStored(cached, form, field.name)
 }

@@ -2,7 +2,7 @@ import { isMortiseError, MortiseError } from '../errors'
 import type { Session } from '../key-store/store'
 import type { KeyAccess } from '../keys/access'
 import type { EncryptedColumn } from './encrypted-column'
-import { holdsValues, type StoredColumn, storedColumns } from './stored-columns'
+import { holdsValues, howToKeepValues, type StoredColumn, storedColumns } from './stored-columns'
 
 /** What must be true before the first value is sealed or opened. */
 export interface Preparation {
@@ -55,9 +55,9 @@ async function checkStored(
 ): Promise<readonly StoredColumn[]> {
   const fields = new Map(columns.map((column) => [column.field.fieldId, column]))
   const stored = await storedColumns([...fields.values()], session.query)
-  for (const { column, type } of stored) {
-    if (type === null || type === 'bytea') continue
-    throw wrongType(column, type, await holdsValues(column, session.query))
+  for (const one of stored) {
+    if (one.type === null || one.type === one.column.form) continue
+    throw wrongType(one, await holdsValues(one.column, session.query))
   }
   return stored
 }
@@ -93,22 +93,26 @@ async function declare(
 }
 
 /** Without values it is a migration that has yet to run; with values, plaintext. */
-function wrongType({ field, main }: EncryptedColumn, type: string, filled: boolean): MortiseError {
+function wrongType(stored: StoredColumn, filled: boolean): MortiseError {
+  const { field, main, form } = stored.column
   return new MortiseError(
     filled ? 'ERR_WOULD_DROP_PLAINTEXT' : 'ERR_FIELD_INVALID',
-    `${field.name}: column ${main.databaseName} is ${type} in the database and must be bytea; ` +
+    `${field.name}: column ${main.databaseName} is ${stored.type} in the database and must be ${form}; ` +
       (filled
-        ? 'it holds values: give the property a column of another name and copy them with save()'
+        ? `it holds values: ${howToKeepValues(stored)}`
         : 'run the migration that changes it'),
     { field: field.name },
   )
 }
 
-function renamed({ field, main }: EncryptedColumn): MortiseError {
+function renamed({ field, main, form }: EncryptedColumn): MortiseError {
   return new MortiseError(
     'ERR_FIELD_RENAMED',
     `${field.name}: column ${main.databaseName} holds values, and the key store does not know the ` +
-      `field id '${field.fieldId}'; if the property or table was renamed, pin the former id with fieldId`,
+      `field id '${field.fieldId}'; if the property or table was renamed, pin the former id with fieldId` +
+      (form === 'text'
+        ? '; if it holds plaintext, declare the property with another column (name)'
+        : ''),
     { field: field.name },
   )
 }

@@ -1,9 +1,11 @@
 import type { DataSource, QueryRunner } from 'typeorm'
 import { tokenOf } from '../blind-index/token'
 import { type SealInput, sealRecords } from '../envelope/seal'
+import { toStored } from '../envelope/stored-form'
 import { MortiseError } from '../errors'
 import type { Session } from '../key-store/store'
 import type { KeyAccess, SealingKey, TokenKey } from '../keys/access'
+import { encryptedColumnOfField } from './encrypted-column'
 import { Placeholder, type WriteRecord } from './placeholder'
 
 /** What one DataSource needs to seal and to open: its keys, and whether they may be used yet. */
@@ -81,7 +83,9 @@ async function sealPlaceholders(
   )
   places.forEach((indexes, record) => {
     indexes.forEach((index, i) => {
-      parameters[index] = sealed[record]?.[i]
+      const { field } = parameters[index] as Placeholder
+      const envelope = sealed[record]?.[i] as Buffer
+      parameters[index] = toStored(envelope, encryptedColumnOfField(field).form)
     })
   })
 }

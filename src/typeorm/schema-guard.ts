@@ -2,7 +2,7 @@ import type { DataSource, EntityMetadata } from 'typeorm'
 import { MortiseError } from '../errors'
 import type { Query } from '../key-store/store'
 import { encryptedColumnsOf } from './encrypted-column'
-import { holdsValues, type StoredColumn, storedColumns } from './stored-columns'
+import { holdsValues, howToKeepValues, type StoredColumn, storedColumns } from './stored-columns'
 
 /** What `synchronize` runs (`build`) and `migration:generate` asks (`log`). */
 type SchemaBuilder = ReturnType<DataSource['driver']['createSchemaBuilder']>
@@ -56,7 +56,7 @@ async function checkPlaintext(dataSource: DataSource): Promise<void> {
   const query: Query = (sql, parameters) => runner.query(sql, [...parameters])
   try {
     for (const stored of await storedColumns(columns, query)) {
-      const otherType = stored.type !== null && stored.type !== 'bytea'
+      const otherType = stored.type !== null && stored.type !== stored.column.form
       if (otherType && (await holdsValues(stored.column, query))) throw wouldDrop(stored)
     }
   } finally {
@@ -64,13 +64,12 @@ async function checkPlaintext(dataSource: DataSource): Promise<void> {
   }
 }
 
-function wouldDrop({ column: { field, main }, type }: StoredColumn): MortiseError {
+function wouldDrop(stored: StoredColumn): MortiseError {
+  const { field, main } = stored.column
   return new MortiseError(
     'ERR_WOULD_DROP_PLAINTEXT',
-    `${field.name}: column ${main.databaseName} of ${main.entityMetadata.tableName} is ${type} and ` +
-      'holds values, which this change of the schema would drop; they must be adopted: declare the ' +
-      'encrypted property with another column (name), copy the values with save(), and drop the ' +
-      'old column last',
+    `${field.name}: column ${main.databaseName} of ${main.entityMetadata.tableName} is ${stored.type} and ` +
+      `holds values, which this change of the schema would drop; ${howToKeepValues(stored)}`,
     { field: field.name },
   )
 }

@@ -55,6 +55,14 @@ export async function holdsValues({ main }: EncryptedColumn, query: Query): Prom
   return row?.held !== 'false'
 }
 
+/** What to do about a column of another type that holds values, for an error. */
+export function howToKeepValues({ column: { form }, type }: StoredColumn): string {
+  return form === 'text' && type === 'bytea'
+    ? 'envelopes become text in place, see docs/how-to/declare-fields.md "Text columns"'
+    : 'plaintext must be adopted: declare the encrypted property with another column (name), copy ' +
+        'the values with save(), and drop the old column last'
+}
+
 function tableOf({ schema, tableName }: EntityMetadata): string {
   return schema === undefined ? quote(tableName) : `${quote(schema)}.${quote(tableName)}`
 }

@@ -84,7 +84,7 @@ export function tableOf(
 ): EncryptedTable {
   const described = columns.map((column) => {
     const field = { field: `Person.${column}`, fieldId: `person.${column}` }
-    return { ...field, column, indexColumns: [], subjectColumn: null }
+    return { ...field, column, form: 'bytea' as const, indexColumns: [], subjectColumn: null }
   })
   return { schema, name, primaryKey, columns: described }
 }

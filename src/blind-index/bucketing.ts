@@ -22,6 +22,8 @@ export interface Bucketing {
   readonly columnType: BucketColumnType
   /** `C` for text, so that the column orders by code point. */
   readonly collation: 'C' | null
+  /** How many code points of a string the bucket is; only where it is a prefix. */
+  readonly prefix?: number
   /**
    * The bucket of a value, exactly as it is given to the database as a parameter.
    *

@@ -20,6 +20,7 @@ export function prefixBuckets(prefix: unknown, field: string): Bucketing {
     parameters: `prefix:${prefix}`,
     columnType: 'text',
     collation: 'C',
+    prefix,
     bucketOf: (value) => refuseNul(firstCodePoints(value as string, prefix), field),
     compare: (a: Bucket, b: Bucket) => compareCodePoints(String(a), String(b)),
   }

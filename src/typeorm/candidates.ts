@@ -99,6 +99,7 @@ export async function countMatches(
 function candidateQuery(clone: object, plan: Plan): CandidateQuery {
   const builder = internalsOf(clone)
   const map = builder.expressionMap
+  if (plan.wheres) map.wheres = plan.wheres
   const main = map.mainAlias as NonNullable<ExpressionMap['mainAlias']>
   const extras = new ExtraColumns()
   const keys = main.metadata.primaryColumns.map((column) =>

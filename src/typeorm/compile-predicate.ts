@@ -1,14 +1,18 @@
+import { beginningWith, type LikePattern } from '../blind-index/like-pattern'
 import { FULL_BITS } from '../blind-index/token'
 import { compareValues } from '../blind-index/value-order'
 import type { Field } from '../field'
 import { type ColumnPlace, type Condition, join } from './condition'
 import { type BuilderInternals, type ColumnMetadata, internalsOf } from './internals'
 import { Placeholder } from './placeholder'
-import { type Comparison, type Predicate, predicateOf, refuseQuery } from './predicate'
+import { type Comparison, negate, type Predicate, predicateOf, refuseQuery } from './predicate'
 
-/** Names and parameters of the builder that a condition is written for. */
-interface Target extends ColumnPlace {
-  readonly builder: BuilderInternals
+/** Names and parameters of the statement that a condition is written for. */
+export interface Target extends ColumnPlace {
+  /** A column of the place as SQL. */
+  sqlOf(column: ColumnMetadata): string
+  /** Makes a parameter of a value and gives its name in SQL. */
+  parameter(value: unknown): string
 }
 
 /**
@@ -18,28 +22,65 @@ interface Target extends ColumnPlace {
  * @throws ERR_QUERY_UNSUPPORTED where the declared indexes cannot answer it
  */
 export function compileCondition(builder: object, place: ColumnPlace, value: unknown): Condition {
-  const target = { ...place, builder: internalsOf(builder) }
-  return compile(target, predicateOf(place.column.field, value))
+  const internals = internalsOf(builder)
+  const target: Target = {
+    ...place,
+    sqlOf: (column) => columnSql({ alias: place.alias, builder: internals }, column),
+    parameter: (one) => internals.createParameter(one),
+  }
+  return compilePredicate(target, predicateOf(place.column.field, value))
 }
 
-function compile(target: Target, predicate: Predicate): Condition {
+/**
+ * Writes a predicate as SQL on the hidden columns.
+ *
+ * @throws ERR_QUERY_UNSUPPORTED where the declared indexes cannot answer it
+ */
+export function compilePredicate(target: Target, predicate: Predicate): Condition {
   const { column } = target
   switch (predicate.kind) {
-    case 'null':
-      return {
-        kind: 'plain',
-        sql: `${columnSql(target, column.main)} IS ${predicate.negated ? 'NOT ' : ''}NULL`,
-      }
+    case 'null': {
+      const test = predicate.negated ? 'IS NOT NULL' : 'IS NULL'
+      return { kind: 'plain', sql: `${target.sqlOf(column.main)} ${test}` }
+    }
     case 'in':
       return compileMembership(target, predicate.values, predicate.negated)
     case 'compare':
       return compileComparison(target, predicate.operator, predicate.bound)
+    case 'like':
+      return compileLike(target, predicate.pattern, predicate.negated)
     default:
       return join(
         predicate.kind,
-        predicate.parts.map((part) => compile(target, part)),
+        predicate.parts.map((part) => compilePredicate(target, part)),
       )
   }
+}
+
+type Test = (value: unknown) => boolean
+
+/** What an atom says beside its SQL. The opposite is written only where it is asked for. */
+function atom(target: Target, predicate: Predicate, test: Test) {
+  const { alias, column } = target
+  const negated = () => compilePredicate(target, negate(predicate))
+  return { alias, column, test: (value: unknown) => value !== null && test(value), negated }
+}
+
+/**
+ * An atom whose index value is shared by several values: a hit is a candidate, a miss is certain.
+ *
+ * @param hit - SQL that holds where the index value is the one asked for
+ */
+function shared(target: Target, predicate: Predicate, test: Test, hit: string): Condition {
+  const rest = atom(target, predicate, test)
+  return 'negated' in predicate && predicate.negated
+    ? {
+        kind: 'lossy',
+        sql: `${target.sqlOf(target.column.main)} IS NOT NULL`,
+        sure: `NOT (${hit})`,
+        ...rest,
+      }
+    : { kind: 'lossy', sql: hit, sure: 'FALSE', ...rest }
 }
 
 function compileMembership(
@@ -47,28 +88,19 @@ function compileMembership(
   values: readonly unknown[],
   negated: boolean,
 ): Condition {
-  const { column, builder, alias } = target
-  const { field, hmac, lofi, main } = column
+  const { field, hmac, lofi } = target.column
   if (values.length === 0) return { kind: 'plain', sql: negated ? '1=1' : '0=1' }
   const index = hmac ?? lofi
   if (!index) throw refuseQuery(field, 'it has no index; declare exact to find it by equality')
-  const parameters = values.map((value) => builder.createParameter(indexValue(field, value)))
-  const list = parameters.join(', ')
-  const sql = `${columnSql(target, index)} ${negated ? 'NOT IN' : 'IN'} (${list})`
+  const list = values.map((value) => target.parameter(indexValue(field, value))).join(', ')
   const includes = membershipTest(field, values)
-  const test = (value: unknown) => value !== null && includes(value) !== negated
-  if (hmac && field.exact?.bits === FULL_BITS) return { kind: 'exact', sql, test, alias, column }
-  // Equal values have equal index values, and no more: a hit is a candidate, a miss is certain.
-  return negated
-    ? {
-        kind: 'lossy',
-        sql: `${columnSql(target, main)} IS NOT NULL`,
-        sure: sql,
-        test,
-        alias,
-        column,
-      }
-    : { kind: 'lossy', sql, sure: 'FALSE', test, alias, column }
+  const test: Test = (value) => includes(value) !== negated
+  const predicate: Predicate = { kind: 'in', values, negated }
+  if (!hmac || field.exact?.bits !== FULL_BITS) {
+    return shared(target, predicate, test, `${target.sqlOf(index)} IN (${list})`)
+  }
+  const sql = `${target.sqlOf(hmac)} ${negated ? 'NOT IN' : 'IN'} (${list})`
+  return { kind: 'exact', sql, ...atom(target, predicate, test) }
 }
 
 function indexValue(field: Field, value: unknown): unknown {
@@ -76,7 +108,7 @@ function indexValue(field: Field, value: unknown): unknown {
 }
 
 /** Equality of an exact index is equality of normalised values; of a range index, of the values. */
-function membershipTest(field: Field, values: readonly unknown[]): (value: unknown) => boolean {
+function membershipTest(field: Field, values: readonly unknown[]): Test {
   if (!field.exact)
     return (value) => values.some((one) => compareValues(field.type, value, one) === 0)
   const encoded = values.map((value) => field.encodeForToken(value))
@@ -87,27 +119,47 @@ function membershipTest(field: Field, values: readonly unknown[]): (value: unkno
 }
 
 function compileComparison(target: Target, operator: Comparison, bound: unknown): Condition {
-  const { column, builder, alias } = target
-  const { field, lofi } = column
+  const { field, lofi } = target.column
   if (!lofi) {
     throw refuseQuery(field, `'${operator}' needs a range index; declare range on it`)
   }
-  const parameter = builder.createParameter(field.bucketOf(bound))
-  const reference = columnSql(target, lofi)
+  const parameter = target.parameter(field.bucketOf(bound))
+  const reference = target.sqlOf(lofi)
   const strict = operator[0] as '>' | '<'
+  const test: Test = (value) => holds(compareValues(field.type, value, bound), operator)
   return {
     kind: 'lossy',
     sql: `${reference} ${strict}= ${parameter}`,
     sure: `${reference} ${strict} ${parameter}`,
-    test: (value) => value !== null && holds(compareValues(field.type, value, bound), operator),
-    alias,
-    column,
+    ...atom(target, { kind: 'compare', operator, bound }, test),
   }
 }
 
 function holds(order: number, operator: Comparison): boolean {
   if (order === 0) return operator.length === 2
   return operator[0] === '>' ? order > 0 : order < 0
+}
+
+/** A prefix of at most the bucket's length decides alone; a longer one, or wildcards, need the value. */
+function compileLike(target: Target, pattern: LikePattern, negated: boolean): Condition {
+  const { field, lofi } = target.column
+  const length = field.bucketing?.prefix
+  if (!lofi || length === undefined) {
+    throw refuseQuery(field, 'LIKE needs a range index of its first characters: range: { prefix }')
+  }
+  const given = [...pattern.prefix].length
+  const bucket = field.bucketOf(pattern.prefix)
+  const whole = given >= length || pattern.rest === 'nothing'
+  const hit = whole
+    ? `${target.sqlOf(lofi)} = ${target.parameter(bucket)}`
+    : `${target.sqlOf(lofi)} LIKE ${target.parameter(beginningWith(pattern.prefix))}`
+  const predicate: Predicate = { kind: 'like', pattern, negated }
+  const test: Test = (value) => pattern.matches(value as string) !== negated
+  const decides =
+    pattern.rest === 'anything' ? given <= length : pattern.rest === 'nothing' && given < length
+  if (!decides) return shared(target, predicate, test, hit)
+  const sql = negated ? `NOT (${hit})` : hit
+  return { kind: 'exact', sql, ...atom(target, predicate, test) }
 }
 
 /** A column as SQL, qualified where the builder qualifies. */

@@ -12,15 +12,16 @@ export interface ColumnPlace {
  */
 export type Condition =
   | { readonly kind: 'plain'; readonly sql: string }
-  | ({ readonly kind: 'exact'; readonly sql: string; test(value: unknown): boolean } & ColumnPlace)
-  | LossyAtom
+  | (Testable & { readonly kind: 'exact' })
+  | (Testable & { readonly kind: 'lossy'; readonly sure: string })
   | { readonly kind: 'and' | 'or'; readonly parts: readonly Condition[] }
 
-export interface LossyAtom extends ColumnPlace {
-  readonly kind: 'lossy'
+/** An atom on one encrypted value. */
+interface Testable extends ColumnPlace {
   readonly sql: string
-  readonly sure: string
   test(value: unknown): boolean
+  /** The opposite, which agrees with SQL's NOT for NULL too. */
+  negated(): Condition
 }
 
 /** The condition that always holds. */
@@ -32,9 +33,24 @@ export function join(kind: 'and' | 'or', conditions: readonly Condition[]): Cond
   return parts.length === 1 ? (parts[0] as Condition) : { kind, parts }
 }
 
+/** NOT, pushed down to the single conditions. */
+export function negate(condition: Condition): Condition {
+  if ('parts' in condition) {
+    return { kind: condition.kind === 'and' ? 'or' : 'and', parts: condition.parts.map(negate) }
+  }
+  return condition.kind === 'plain'
+    ? { kind: 'plain', sql: `NOT (${condition.sql})` }
+    : condition.negated()
+}
+
 /** Whether the condition says nothing. */
-function isEmpty(condition: Condition): boolean {
+export function isEmpty(condition: Condition): boolean {
   return 'parts' in condition ? condition.parts.length === 0 : condition.sql === ''
+}
+
+/** Whether no part of the condition is about an encrypted value. */
+export function isPlain(condition: Condition): boolean {
+  return 'parts' in condition ? condition.parts.every(isPlain) : condition.kind === 'plain'
 }
 
 /** Whether rows must be opened to know that they match. */

@@ -4,6 +4,9 @@ import type { ColumnMetadata } from './internals'
 import { internalsOf } from './internals'
 import { rewriteExactCondition } from './object-where'
 import { redactQueryError } from './redact'
+import { whileSending } from './rewritten-builder'
+import { stateOf } from './select-state'
+import { rewriteStatement } from './sql/rewrite-statement'
 import { type SubjectColumn, subjectIdOf } from './subject-column'
 import { beginRow, bindParameter, checkValueSet, type RowWrite } from './write-record'
 
@@ -55,6 +58,14 @@ export class EncryptedInsertBuilder<E extends ObjectLiteral> extends InsertQuery
   // biome-ignore lint/suspicious/noExplicitAny: TypeORM's own signature; orUpdate() may have a condition
   protected override getWhereCondition(where: any): any {
     return rewriteExactCondition(this, where, (plain) => super.getWhereCondition(plain as never))
+  }
+
+  override getQuery(): string {
+    return rewriteStatement(this, super.getQuery(), stateOf(this).sending)
+  }
+
+  override getQueryAndParameters(): [string, unknown[]] {
+    return whileSending(this, () => super.getQueryAndParameters())
   }
 
   override async execute(): Promise<InsertResult> {

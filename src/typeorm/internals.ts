@@ -14,6 +14,8 @@ export interface BuilderInternals {
   readonly connection?: DataSource
   expressionMap: ExpressionMap
   createParameter(value: unknown): string
+  setParameter(name: string, value: unknown): unknown
+  getParameters(): ObjectLiteral
   createWhereConditionExpression(condition: WhereCondition): string
   /** The property paths of a value set or condition that TypeORM renders. */
   createPropertyPath(metadata: EntityMetadata, values: ObjectLiteral): string[]

@@ -1,10 +1,28 @@
 import { columnSql } from './compile-predicate'
-import { ALWAYS, type ColumnPlace, type Condition, isLossy, join, lossyPlaces } from './condition'
+import {
+  ALWAYS,
+  type ColumnPlace,
+  type Condition,
+  isEmpty,
+  isLossy,
+  isPlain,
+  join,
+  lossyPlaces,
+  negate,
+  supersetSql,
+} from './condition'
 import { encryptedColumnOf, encryptedColumnsOf } from './encrypted-column'
-import { type ExpressionMap, internalsOf, type OrderValue, type WhereCondition } from './internals'
-import { checkFragment, isQuery } from './lint'
+import {
+  dataSourceOf,
+  type ExpressionMap,
+  internalsOf,
+  type OrderValue,
+  type WhereClause,
+  type WhereCondition,
+} from './internals'
 import { refuseQuery } from './predicate'
 import { stateOf } from './select-state'
+import { textAlternatives } from './text-condition'
 
 /** One key of ORDER BY. */
 export interface OrderKey {
@@ -22,74 +40,98 @@ export interface OrderKey {
 export interface Plan {
   readonly condition: Condition
   readonly order: readonly OrderKey[]
+  /** WHERE in the place of the builder's own, which TypeORM would not render as it is meant. */
+  readonly wheres: WhereClause[] | undefined
   /** Rows must be opened to know that they match. */
   readonly lossy: boolean
   /** Rows must be opened to put them in order. */
   readonly sorted: boolean
 }
 
-/** Whether the query may meet encrypted properties: in its entities, or through another query. */
+/** Whether an entity of the query has encrypted properties. */
 export function readsEncrypted(builder: object): boolean {
-  return internalsOf(builder).expressionMap.aliases.some((alias) =>
-    alias.hasMetadata ? encryptedColumnsOf(alias.metadata).length > 0 : isQuery(builder, alias),
+  return internalsOf(builder).expressionMap.aliases.some(
+    (alias) => alias.hasMetadata && encryptedColumnsOf(alias.metadata).length > 0,
   )
 }
 
 /**
- * Reads the builder's conditions and order, and refuses every fragment that would touch ciphertext.
+ * Reads the builder's conditions and order.
  *
  * @throws ERR_QUERY_UNSUPPORTED naming the property and the fix
  */
 export function planOf(builder: object): Plan {
   const map = internalsOf(builder).expressionMap
-  const condition = conditionOf(builder, map.wheres)
+  const where: WhereReading = { builder, isRewritten: false }
+  const condition = conditionOf(where, map.wheres)
   const order = Object.entries(map.allOrderBys).map(([name, value]) =>
     orderKey(builder, name, value),
   )
   const plan: Plan = {
     condition,
     order,
+    wheres: where.isRewritten ? [{ type: 'simple', condition: supersetSql(condition) }] : undefined,
     lossy: isLossy(condition),
     sorted: order.some(({ place }) => place !== undefined),
   }
-  checkFragments(builder, map)
   if (plan.lossy || plan.sorted) checkShape(map, plan)
   return plan
 }
 
-/** AND binds tighter than OR: a list of clauses is an OR of ANDs. */
-function conditionOf(builder: object, rendered: WhereCondition): Condition {
-  if (typeof rendered === 'string') {
-    const known = stateOf(builder).conditions.get(rendered)
-    if (!known) checkFragment(builder, rendered)
-    return known ?? { kind: 'plain', sql: rendered }
-  }
-  if (!Array.isArray(rendered)) return operatorCondition(builder, rendered)
+/** What is known while WHERE is read. */
+interface WhereReading {
+  readonly builder: object
+  /** Set once a part was read that TypeORM must not render itself. */
+  isRewritten: boolean
+}
+
+/** AND binds tighter than OR: a list of clauses is an OR of ANDs, and so is each text in it. */
+function conditionOf(reading: WhereReading, rendered: WhereCondition): Condition {
+  if (typeof rendered === 'string') return joinAlternatives(textOrKnown(reading, rendered))
+  if (!Array.isArray(rendered)) return operatorCondition(reading, rendered)
   const alternatives: Condition[][] = [[]]
-  for (const clause of rendered) {
-    if (clause.type === 'or') alternatives.push([])
-    alternatives.at(-1)?.push(conditionOf(builder, clause.condition))
+  for (const { type, condition } of rendered) {
+    const [first = [], ...more] =
+      typeof condition === 'string'
+        ? textOrKnown(reading, condition)
+        : [[conditionOf(reading, condition)]]
+    if (type === 'or') alternatives.push(first)
+    else alternatives.at(-1)?.push(...first)
+    alternatives.push(...more)
   }
+  return joinAlternatives(alternatives)
+}
+
+function joinAlternatives(alternatives: readonly Condition[][]): Condition {
   return join(
     'or',
     alternatives.map((conditions) => join('and', conditions)),
   )
 }
 
+function textOrKnown(reading: WhereReading, text: string): Condition[][] {
+  const { builder } = reading
+  const known = stateOf(builder).conditions.get(text)
+  if (known) return [[known]]
+  const alternatives = textAlternatives(builder, text)
+  if (!alternatives) return [[{ kind: 'plain', sql: text }]]
+  reading.isRewritten = true
+  // TypeORM puts brackets around each text where its option asks for them.
+  const { isolateWhereStatements } = dataSourceOf(builder).options
+  return isolateWhereStatements ? [[joinAlternatives(alternatives)]] : alternatives
+}
+
 function operatorCondition(
-  builder: object,
+  reading: WhereReading,
   rendered: Exclude<WhereCondition, string | unknown[]>,
 ): Condition {
-  const nested = rendered.condition ? conditionOf(builder, rendered.condition) : ALWAYS
+  const nested = rendered.condition ? conditionOf(reading, rendered.condition) : ALWAYS
   if (rendered.operator === 'brackets') return nested
-  const sql = internalsOf(builder).createWhereConditionExpression(rendered)
-  const [lossy] = lossyPlaces(nested)
-  if (lossy) {
-    throw refuseQuery(
-      lossy.column.field,
-      'NotBrackets around it is not supported; put Not() on the property',
-    )
+  if (rendered.operator === 'not' && !isEmpty(nested) && !isPlain(nested)) {
+    reading.isRewritten = true
+    return negate(nested)
   }
+  const sql = internalsOf(reading.builder).createWhereConditionExpression(rendered)
   return { kind: 'plain', sql }
 }
 
@@ -106,7 +148,6 @@ function orderKey(builder: object, name: string, value: OrderValue): OrderKey {
   const target = { alias: aliasName, builder: internals }
   const encrypted = encryptedColumnOf(column)
   if (!encrypted) {
-    if (!column) checkFragment(builder, selectionOf(internals.expressionMap, name))
     const sql = column && !column.isVirtualProperty ? columnSql(target, column) : name
     return { ...sorting, sql, place: undefined }
   }
@@ -120,11 +161,6 @@ function orderKey(builder: object, name: string, value: OrderValue): OrderKey {
   return { ...sorting, sql: columnSql(target, encrypted.lofi), place }
 }
 
-/** What a name in ORDER BY or GROUP BY stands for, where it is the name of a selection. */
-function selectionOf(map: ExpressionMap, name: string): string {
-  return map.selects.find(({ aliasName }) => aliasName === name)?.selection ?? name
-}
-
 /** Aliases that several joined rows of one main row may come from. */
 export function toManyAliases(map: ExpressionMap): Set<string> {
   const many = new Set<string>()
@@ -133,20 +169,6 @@ export function toManyAliases(map: ExpressionMap): Set<string> {
     if (multiplies || (parentAlias && many.has(parentAlias))) many.add(alias.name)
   }
   return many
-}
-
-/** SQL text outside of WHERE and ORDER BY. */
-function checkFragments(builder: object, map: ExpressionMap): void {
-  const fragments = [
-    ...map.joinAttributes.map(({ condition }) => condition ?? ''),
-    ...map.havings.map(({ condition }) => condition),
-    ...map.groupBys.map((name) => selectionOf(map, name)),
-    ...map.selectDistinctOn,
-    ...map.selects.map(({ selection }) => selection).filter((text) => !/^[\w.]+$/.test(text)),
-  ]
-  for (const fragment of fragments) {
-    if (fragment !== '') checkFragment(builder, fragment)
-  }
 }
 
 function checkShape(map: ExpressionMap, plan: Plan): void {

@@ -48,6 +48,7 @@ export function singleStatement<R>(
   load: () => Promise<R>,
 ): Promise<R> {
   const map = cloneMap(internalsOf(builder).expressionMap)
+  if (plan.wheres) map.wheres = plan.wheres
   const extras = new ExtraColumns()
   const selected = selectedColumns(builder, extras)
   const columns = [...selected, ...missingColumns(builder, plan, selected, extras)]
@@ -68,6 +69,7 @@ export function withinKeys<R>(
   load: () => Promise<R>,
 ): Promise<R> {
   const map = cloneMap(internalsOf(builder).expressionMap)
+  if (plan.wheres) map.wheres = plan.wheres
   Object.assign(map, { skip: undefined, take: undefined, limit: undefined, offset: undefined })
   // A cached page could be older than the keys, and would lose rows.
   map.cache = false

@@ -1,5 +1,6 @@
 import { type DataSource, type EntityManager, EntityNotFoundError, type Logger } from 'typeorm'
 import { encryptedColumnOf } from './encrypted-column'
+import { readsEncrypted } from './plan'
 import { redactQueryError } from './redact'
 
 /** The finders that put their criteria into an error. */
@@ -55,6 +56,14 @@ function redact(
       return [key, redact(nested, source, entity, inner)]
     }),
   )
+}
+
+/** Keeps the parameters of a failed `getOneOrFail()` out of its error: any may be plaintext. */
+export function redactParameters(error: unknown, builder: object): unknown {
+  if (!(error instanceof EntityNotFoundError) || !readsEncrypted(builder)) return error
+  const names = Object.keys((error.criteria ?? {}) as object)
+  const hidden = Object.fromEntries(names.map((name) => [name, '[not shown]']))
+  return new EntityNotFoundError(error.entityClass, hidden)
 }
 
 /** Cuts tokens and buckets out of database errors before the DataSource's logger sees them. */

@@ -15,8 +15,11 @@ import { restoreEnvelopes } from './placeholder'
 import { type Plan, planField, planOf, readsEncrypted } from './plan'
 import { refuseQuery } from './predicate'
 import { pageReading, singleStatement, windowOf, withinKeys } from './reading'
+import { redactParameters } from './redact-errors'
+import { rewriteOnInstance, whileSending } from './rewritten-builder'
 import { runtimeOf } from './runtime'
 import { shareState, stateOf } from './select-state'
+import { rewriteStatement } from './sql/rewrite-statement'
 import { EncryptedUpdateBuilder } from './update-builder'
 
 /**
@@ -107,7 +110,8 @@ export class EncryptedSelectBuilder<E extends ObjectLiteral> extends SelectQuery
    *   such a query would hold rows that do not match
    */
   override getQuery(): string {
-    if (!stateOf(this).rendering && readsEncrypted(this)) {
+    const state = stateOf(this)
+    if (!state.rendering && readsEncrypted(this)) {
       const plan = planOf(this)
       if (plan.lossy || plan.sorted) {
         throw refuseQuery(
@@ -117,7 +121,19 @@ export class EncryptedSelectBuilder<E extends ObjectLiteral> extends SelectQuery
         )
       }
     }
-    return super.getQuery()
+    return rewriteStatement(this, super.getQuery(), state.sending)
+  }
+
+  override getQueryAndParameters(): [string, unknown[]] {
+    return whileSending(this, () => super.getQueryAndParameters())
+  }
+
+  override async getOneOrFail(): Promise<E> {
+    try {
+      return await super.getOneOrFail()
+    } catch (error) {
+      throw redactParameters(error, this)
+    }
   }
 
   protected override async executeEntitiesAndRawResults(
@@ -187,6 +203,7 @@ async function countedByKey(builder: object, count: () => Promise<number>): Prom
  * not export all of these classes.
  */
 function rewriteConditions<B extends object>(builder: B): B {
+  rewriteOnInstance(builder)
   const internals = builder as unknown as {
     getWhereCondition(where: unknown): never
     createQueryBuilder(queryRunner?: QueryRunner): object

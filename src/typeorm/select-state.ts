@@ -15,6 +15,8 @@ export interface SelectState {
   lastCondition: Condition | undefined
   /** Set while entities are loaded: what to do with raw rows. Unset, rows stay ciphertext. */
   reader: PageReader | undefined
+  /** Set while a statement is rendered that goes to the database next. */
+  sending: boolean
   /** Set while mortise itself renders the statement of a plan. */
   rendering: boolean
 }
@@ -29,6 +31,7 @@ export function stateOf(builder: object): SelectState {
       conditions: new Map(),
       lastCondition: undefined,
       reader: undefined,
+      sending: false,
       rendering: false,
     }
     states.set(builder, state)
@@ -39,5 +42,5 @@ export function stateOf(builder: object): SelectState {
 /** Gives a clone or sub-builder the conditions that its SQL texts refer to. */
 export function shareState(from: object, to: object): void {
   const { conditions, reader, rendering } = stateOf(from)
-  states.set(to, { conditions, reader, rendering, lastCondition: undefined })
+  states.set(to, { conditions, reader, rendering, sending: false, lastCondition: undefined })
 }

@@ -7,7 +7,10 @@ import {
 import { type ColumnMetadata, internalsOf } from './internals'
 import { rewriteExactCondition } from './object-where'
 import { redactQueryError } from './redact'
+import { whileSending } from './rewritten-builder'
 import { rowOfId } from './row-of-id'
+import { stateOf } from './select-state'
+import { rewriteStatement } from './sql/rewrite-statement'
 import { planUpdate, type UpdateWrite } from './update-subjects'
 import { factsOf, type WhereFacts } from './where-facts'
 import { bindParameter, checkValueSet } from './write-record'
@@ -67,6 +70,14 @@ export class EncryptedUpdateBuilder<E extends ObjectLiteral> extends UpdateQuery
   // biome-ignore lint/suspicious/noExplicitAny: TypeORM's own signature
   protected override getWhereCondition(where: any): any {
     return rewriteExactCondition(this, where, (plain) => super.getWhereCondition(plain as never))
+  }
+
+  override getQuery(): string {
+    return rewriteStatement(this, super.getQuery(), stateOf(this).sending)
+  }
+
+  override getQueryAndParameters(): [string, unknown[]] {
+    return whileSending(this, () => super.getQueryAndParameters())
   }
 
   override async execute(): Promise<UpdateResult> {

@@ -1,14 +1,40 @@
-import { Brackets, ILike, In, Like, MoreThan, NotBrackets, Raw } from 'typeorm'
+import {
+  Brackets,
+  Column,
+  DeleteDateColumn,
+  Entity,
+  ILike,
+  In,
+  Like,
+  MoreThan,
+  NotBrackets,
+  PrimaryColumn,
+  Raw,
+} from 'typeorm'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { Encrypted } from '../../src/typeorm'
 import { createDatabase } from '../database'
 import { Person, Pet, type Setup, setUp } from './people'
+
+@Entity()
+class Memo {
+  @PrimaryColumn('int') id!: number
+  @Encrypted({ type: 'string', exact: true }) text!: string
+  @DeleteDateColumn() deleted!: Date | null
+}
+
+@Entity()
+class Plain {
+  @PrimaryColumn('int') id!: number
+  @Column('text') text!: string
+}
 
 let setup: Setup
 let database: Awaited<ReturnType<typeof createDatabase>>
 
 beforeAll(async () => {
   database = await createDatabase()
-  setup = await setUp(database.url, [Person, Pet], {}, { maxRefine: 5 })
+  setup = await setUp(database.url, [Person, Pet, Memo, Plain], {}, { maxRefine: 5 })
   const people = setup.dataSource.getRepository(Person)
   const rows = Array.from({ length: 30 }, (_, id) => ({
     ...{ id, ward: 'A', email: `p${id}@x.org`, income: id },
@@ -32,32 +58,86 @@ const refused: Record<string, () => Promise<unknown>> = {
   'a range without a range index': () => people().findBy({ email: MoreThan('a') }),
   'equality without an index': () => people().findBy({ chart: { allergies: [] } }),
   'an order without a range index': () => people().find({ order: { email: 'ASC' } }),
-  'a string condition': () => builder().where('p.email = :e', { e: 'p1@x.org' }).getMany(),
-  'a quoted string condition': () => builder().where(`"p"."email" = 'x'`).getMany(),
-  'a bare string condition': () => builder().where('email = :e', { e: 'x' }).getMany(),
-  'a string condition on a delete': () =>
-    builder().delete().where('email = :e', { e: 'x' }).execute(),
-  'a string condition on an update': () =>
+  'a function of it in text': () => builder().where('lower(p.email) = :e', { e: 'x' }).getMany(),
+  'a computed side in text': () => builder().where(`p.email = :e || 'x'`, { e: 'x' }).getMany(),
+  'a cast in text': () => builder().where('p.email = :e::text', { e: 'x' }).getMany(),
+  'a comparison with another kind of column': () => builder().where('p.email = p.ward').getMany(),
+  'columns without a common group': () =>
+    builder().innerJoin('p.pets', 'pet').where('pet.name = p.email').getMany(),
+  'a range without a range index in text': () =>
+    builder().where('p.email > :e', { e: 'x' }).getMany(),
+  'a text pattern that begins with a wildcard': () =>
+    builder().where('p.surname LIKE :s', { s: '%x' }).getMany(),
+  'an empty list in text': () => builder().where('p.email IN (:...list)', { list: [] }).getMany(),
+  'NULL in text': () => builder().where('p.email = :e', { e: null }).getMany(),
+  'a literal of another type': () => builder().where(`p.income > '3'`).getMany(),
+  'a parameter without a value': () => builder().where('p.email = :e').getMany(),
+  'a range in raw SQL of a plain property': () =>
+    people().findBy({ ward: Raw((ward) => `${ward} = 'A' AND "Person"."income" > 3`) }),
+  'a function in raw SQL of a plain property': () =>
+    people().findBy({ ward: Raw((ward) => `${ward} = lower("Person"."email")`) }),
+  'a range in text on a delete': () => builder().delete().where('income > 3').execute(),
+  'a range in text on an update': () =>
     builder().update().set({ ward: 'B' }).where('income > 3').execute(),
-  'a string in brackets on a delete': () =>
+  'a function in brackets on a delete': () =>
     builder()
       .delete()
-      .where(new Brackets((q) => q.where('email <> :e', { e: 'x' })))
+      .where(new Brackets((q) => q.where('upper(email) <> :e', { e: 'x' })))
       .execute(),
-  'a string in brackets on a soft delete': () =>
-    builder()
+  'a function in brackets on a soft delete': () =>
+    setup.dataSource
+      .createQueryBuilder(Memo, 'm')
       .softDelete()
       .where({ id: 1 })
-      .andWhere(new NotBrackets((q) => q.where('email = :e', { e: 'x' })))
+      .andWhere(new NotBrackets((q) => q.where('upper(text) = :e', { e: 'x' })))
       .execute(),
-  'a string in brackets on an update': () =>
+  'a function in brackets on an update': () =>
     builder()
       .update()
       .set({ ward: 'B' })
-      .where(new Brackets((q) => q.where(new Brackets((r) => r.where(`person.email <> 'x'`)))))
+      .where(
+        new Brackets((q) => q.where(new Brackets((r) => r.where(`lower(person.email) <> 'x'`)))),
+      )
       .execute(),
-  'a join condition': () =>
-    builder().leftJoin('p.pets', 'pet', 'pet.name = :n', { n: 'x' }).getMany(),
+  'a copy into a plain column': () =>
+    builder()
+      .update()
+      .set({ ward: () => '"email"' } as never)
+      .where('id = 1')
+      .execute(),
+  'a range in a join condition': () =>
+    builder().leftJoin('p.pets', 'pet', 'pet.weight > :n', { n: 1 }).getMany(),
+  'a range in CASE': () =>
+    builder()
+      .select('p.id', 'id')
+      .addSelect('CASE WHEN p.income > 3 THEN 1 END', 'rich')
+      .getRawMany(),
+  'a range in a subquery': () =>
+    builder()
+      .where((q) => {
+        const pets = q.subQuery().select('pet.id').from(Pet, 'pet').where('pet.weight > 5')
+        return `EXISTS (${pets.getQuery()})`
+      })
+      .getMany(),
+  'ciphertext as the value of a subquery': () =>
+    builder()
+      .where((q) => `p.email IN ${q.subQuery().select('pet.name').from(Pet, 'pet').getQuery()}`)
+      .getMany(),
+  'a subquery by hand': () =>
+    setup.dataSource
+      .createQueryBuilder(Plain, 'n')
+      .where('n.id IN (SELECT id FROM person WHERE lower(email) = :e)', { e: 'x' })
+      .getMany(),
+  'DISTINCT over it': () => builder().select('p.email').distinct(true).getRawMany(),
+  'a UNION that compares it': () =>
+    setup.dataSource
+      .createQueryBuilder()
+      .addCommonTableExpression('SELECT email FROM person UNION SELECT email FROM person', 'c')
+      .select('count(*)', 'n')
+      .from('c', 'c')
+      .getRawOne(),
+  'COUNT(DISTINCT …) of a truncated token': () =>
+    builder().select('COUNT(DISTINCT p.surname)', 'n').getRawOne(),
   'GROUP BY': () => builder().select('p.income').groupBy('p.income').getRawMany(),
   HAVING: () => builder().groupBy('p.id').having('max(p.income) > 1').getRawMany(),
   'a selected aggregate': () => builder().select('SUM(p.income)', 'sum').getRawOne(),
@@ -97,7 +177,7 @@ describe('what cannot be answered', () => {
   it.each(Object.entries(refused))('%s is refused with entity.property', async (_, query) => {
     await expect((async () => query())()).rejects.toMatchObject({
       code: 'ERR_QUERY_UNSUPPORTED',
-      message: expect.stringMatching(/^(Person|Pet)\.\w+: /),
+      message: expect.stringMatching(/^(Person|Pet|Memo)\.\w+: /),
     })
   })
 

@@ -1,0 +1,30 @@
+import { internalsOf } from '../internals'
+import type { ParameterValues } from './question-values'
+
+const PREFIX = 'mortise_'
+const DIGITS = 9
+const FRESH_NAME = new RegExp(`${PREFIX}[0-9a-z]{${DIGITS}}`, 'g')
+let made = 0
+
+/**
+ * Gives a value to the statement under a name that no other builder of the process uses: the texts and
+ * parameters of subqueries that were built apart are put into one statement by the application.
+ *
+ * @returns the name as SQL
+ */
+export function freshParameterName(builder: object, value: unknown): string {
+  const name = PREFIX + (made++).toString(36).padStart(DIGITS, '0')
+  internalsOf(builder).setParameter(name, value)
+  return `:${name}`
+}
+
+/** The text with one name in the place of all fresh ones, of equal length: equal for equal statements. */
+export function withoutFreshNames(sql: string): string {
+  return sql.replace(FRESH_NAME, PREFIX.padEnd(PREFIX.length + DIGITS, '_'))
+}
+
+/** The named parameters of a builder, and of the builders that it is a part of. */
+export function parametersOf(builder: object): ParameterValues {
+  const parameters = internalsOf(builder).getParameters()
+  return { has: (name) => Object.hasOwn(parameters, name), get: (name) => parameters[name] }
+}

@@ -2,7 +2,7 @@ import { beginningWith, type LikePattern } from '../blind-index/like-pattern'
 import { FULL_BITS } from '../blind-index/token'
 import { compareValues } from '../blind-index/value-order'
 import type { Field } from '../field'
-import { type ColumnPlace, type Condition, join } from './condition'
+import { type ColumnPlace, type Condition, join, type MakeParameter } from './condition'
 import { type BuilderInternals, type ColumnMetadata, internalsOf } from './internals'
 import { Placeholder } from './placeholder'
 import { type Comparison, negate, type Predicate, predicateOf, refuseQuery } from './predicate'
@@ -11,8 +11,7 @@ import { type Comparison, negate, type Predicate, predicateOf, refuseQuery } fro
 export interface Target extends ColumnPlace {
   /** A column of the place as SQL. */
   sqlOf(column: ColumnMetadata): string
-  /** Makes a parameter of a value and gives its name in SQL. */
-  parameter(value: unknown): string
+  readonly parameter: MakeParameter
 }
 
 /**
@@ -62,7 +61,8 @@ type Test = (value: unknown) => boolean
 /** What an atom says beside its SQL. The opposite is written only where it is asked for. */
 function atom(target: Target, predicate: Predicate, test: Test) {
   const { alias, column } = target
-  const negated = () => compilePredicate(target, negate(predicate))
+  const negated = (parameter: MakeParameter) =>
+    compilePredicate({ ...target, parameter }, negate(predicate))
   return { alias, column, test: (value: unknown) => value !== null && test(value), negated }
 }
 

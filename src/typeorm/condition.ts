@@ -16,12 +16,15 @@ export type Condition =
   | (Testable & { readonly kind: 'lossy'; readonly sure: string })
   | { readonly kind: 'and' | 'or'; readonly parts: readonly Condition[] }
 
+/** Makes a parameter of a value, in the statement that is written, and gives its name in SQL. */
+export type MakeParameter = (value: unknown) => string
+
 /** An atom on one encrypted value. */
 interface Testable extends ColumnPlace {
   readonly sql: string
   test(value: unknown): boolean
   /** The opposite, which agrees with SQL's NOT for NULL too. */
-  negated(): Condition
+  negated(parameter: MakeParameter): Condition
 }
 
 /** The condition that always holds. */
@@ -34,13 +37,14 @@ export function join(kind: 'and' | 'or', conditions: readonly Condition[]): Cond
 }
 
 /** NOT, pushed down to the single conditions. */
-export function negate(condition: Condition): Condition {
+export function negate(condition: Condition, parameter: MakeParameter): Condition {
   if ('parts' in condition) {
-    return { kind: condition.kind === 'and' ? 'or' : 'and', parts: condition.parts.map(negate) }
+    const parts = condition.parts.map((part) => negate(part, parameter))
+    return { kind: condition.kind === 'and' ? 'or' : 'and', parts }
   }
   return condition.kind === 'plain'
     ? { kind: 'plain', sql: `NOT (${condition.sql})` }
-    : condition.negated()
+    : condition.negated(parameter)
 }
 
 /** Whether the condition says nothing. */

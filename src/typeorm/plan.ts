@@ -22,6 +22,7 @@ import {
 } from './internals'
 import { refuseQuery } from './predicate'
 import { stateOf } from './select-state'
+import { freshParameterName } from './sql/parameters'
 import { textAlternatives } from './text-condition'
 
 /** One key of ORDER BY. */
@@ -129,7 +130,7 @@ function operatorCondition(
   if (rendered.operator === 'brackets') return nested
   if (rendered.operator === 'not' && !isEmpty(nested) && !isPlain(nested)) {
     reading.isRewritten = true
-    return negate(nested)
+    return negate(nested, (value) => freshParameterName(reading.builder, value))
   }
   const sql = internalsOf(reading.builder).createWhereConditionExpression(rendered)
   return { kind: 'plain', sql }

@@ -15,6 +15,8 @@ export interface SelectState {
   lastCondition: Condition | undefined
   /** Set while entities are loaded: what to do with raw rows. Unset, rows stay ciphertext. */
   reader: PageReader | undefined
+  /** The builder that this one is a clone of. */
+  clonedFrom: object | undefined
   /** Set while a statement is rendered that goes to the database next. */
   sending: boolean
   /** Set while mortise itself renders the statement of a plan. */
@@ -31,6 +33,7 @@ export function stateOf(builder: object): SelectState {
       conditions: new Map(),
       lastCondition: undefined,
       reader: undefined,
+      clonedFrom: undefined,
       sending: false,
       rendering: false,
     }
@@ -42,5 +45,6 @@ export function stateOf(builder: object): SelectState {
 /** Gives a clone or sub-builder the conditions that its SQL texts refer to. */
 export function shareState(from: object, to: object): void {
   const { conditions, reader, rendering } = stateOf(from)
-  states.set(to, { conditions, reader, rendering, sending: false, lastCondition: undefined })
+  const own = { clonedFrom: from, sending: false, lastCondition: undefined }
+  states.set(to, { conditions, reader, rendering, ...own })
 }

@@ -119,6 +119,24 @@ describe('the query log', () => {
     expectNoPlaintext(log)
   })
 
+  it('holds no value of a condition in SQL text, literals included', async () => {
+    const texts = [`p.email = '${EMAIL}'`, 'p.surname LIKE :s', 'p.income > :i', 'p.birthDate = :b']
+    const parameters = { s: `${SURNAME}%`, i: INCOME - 1, b: BIRTH }
+    for (const text of texts) {
+      const builder = people().createQueryBuilder('p').where(text, parameters)
+      expect(await builder.getMany()).toHaveLength(1)
+      expect(await builder.getCount()).toBe(1)
+    }
+    await people()
+      .createQueryBuilder()
+      .update()
+      .set({ ward: 'A' })
+      .where(`email = '${EMAIL}'`)
+      .execute()
+    expect(setup.log.length).toBeGreaterThan(8)
+    expectNoPlaintext(setup.log.join('\n'))
+  })
+
   it('holds no token and no envelope of a row', async () => {
     await people().findBy({ email: EMAIL })
     const log = setup.log.join('\n').toLowerCase()
@@ -176,6 +194,14 @@ describe('errors', () => {
         people()
           .createQueryBuilder('p')
           .where({ email: `no.${EMAIL}` })
+          .getOneOrFail(),
+    ],
+    [
+      'getOneOrFail with SQL text',
+      () =>
+        people()
+          .createQueryBuilder('p')
+          .where('p.email = :e', { e: `no.${EMAIL}` })
           .getOneOrFail(),
     ],
   ])('of %s name the entity and hide the criteria', async (_, find) => {

@@ -1,4 +1,5 @@
 import { internalsOf } from '../internals'
+import { stateOf } from '../select-state'
 import type { ParameterValues } from './question-values'
 
 const PREFIX = 'mortise_'
@@ -14,7 +15,10 @@ let made = 0
  */
 export function freshParameterName(builder: object, value: unknown): string {
   const name = PREFIX + (made++).toString(36).padStart(DIGITS, '0')
-  internalsOf(builder).setParameter(name, value)
+  // Where TypeORM pages over joins, it renders a clone and takes the parameters of the original.
+  for (let one: object | undefined = builder; one; one = stateOf(one).clonedFrom) {
+    internalsOf(one).setParameter(name, value)
+  }
   return `:${name}`
 }
 

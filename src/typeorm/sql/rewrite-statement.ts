@@ -19,7 +19,7 @@ interface ReadStatement {
 
 interface Change {
   readonly reference: Reference
-  /** Undefined for a key of GROUP BY. */
+  /** Undefined where the token column takes the place of the name alone: GROUP BY and its NULL tests. */
   readonly asked: AskedColumn | undefined
   /** The other side of a comparison of two columns. */
   readonly other?: Reference
@@ -106,7 +106,8 @@ function changeOf(
   }
   if (use === 'group') return groupChange(reference, references)
   const asked = readComparison(tokens, reference) ?? readPair(tokens, reference, references)
-  if (asked?.question.kind === 'null' || asked?.question.kind === 'count') return undefined
+  if (asked?.question.kind === 'count') return undefined
+  if (asked?.question.kind === 'null') return nullTest(reference, references)
   if (!asked || derived) throw unreadable(column)
   const other = asked.question.kind === 'column' ? references[asked.question.other] : undefined
   return other ? { reference, asked, other } : { reference, asked }
@@ -122,6 +123,13 @@ function groupChange(reference: Reference, references: readonly Reference[]): Ch
       ? 'grouped by it, a row holds no single envelope of it: leave it out of the selection'
       : 'GROUP BY would compare its ciphertext; declare exact, without bits, to group by it',
   )
+}
+
+/** NULL is NULL in every column of a property, but where a subject was shredded. */
+function nullTest(reference: Reference, references: readonly Reference[]): Change | undefined {
+  const { column, derived } = reference
+  const isGrouped = references.some((one) => one.use === 'group' && one.column === column)
+  return isGrouped && !derived && !column.subject ? { reference, asked: undefined } : undefined
 }
 
 /** `a.x = b.y`, where both have an untruncated token under one index key. */

@@ -1,0 +1,49 @@
+import type { MigrationInterface, QueryRunner } from 'typeorm'
+
+export class CreatePatients1790000000000 implements MigrationInterface {
+  name = 'CreatePatients1790000000000'
+
+  public async up(queryRunner: QueryRunner): Promise<void> {
+    await queryRunner.query(
+      `CREATE TABLE "patient" ("id" uuid NOT NULL DEFAULT uuid_generate_v4(), "ward" text NOT NULL, "email" bytea NOT NULL, "email_hmac" bytea NOT NULL, "birthDate" bytea NOT NULL, "birthDate_lofi" date NOT NULL, "chart" bytea, "registeredAt" TIMESTAMP NOT NULL DEFAULT now(), CONSTRAINT "UQ_e10b1fb06d44627ef9b6b56be75" UNIQUE ("email_hmac"), CONSTRAINT "PK_8dfa510bb29ad31ab2139fbfb99" PRIMARY KEY ("id"))`,
+    )
+    await queryRunner.query(
+      `CREATE INDEX "IDX_847845c1b46cdd6e354dc65fd3" ON "patient"  ("birthDate_lofi") `,
+    )
+    await queryRunner.query(
+      `CREATE TABLE "mortise_key" ("id" bytea NOT NULL, "domain" text NOT NULL, "purpose" text NOT NULL, "version" integer NOT NULL, "state" text NOT NULL, "kcv" bytea NOT NULL, "created_at" TIMESTAMP WITH TIME ZONE NOT NULL, "state_changed_at" TIMESTAMP WITH TIME ZONE NOT NULL, "epoch" integer NOT NULL, CONSTRAINT "mortise_key_version_unique" UNIQUE ("domain", "purpose", "version"), CONSTRAINT "mortise_key_pk" PRIMARY KEY ("id"))`,
+    )
+    await queryRunner.query(
+      `CREATE UNIQUE INDEX "mortise_key_active_unique" ON "mortise_key"  ("domain", "purpose") WHERE "state" = 'active'`,
+    )
+    await queryRunner.query(
+      `CREATE TABLE "mortise_key_wrap" ("key_id" bytea NOT NULL, "provider_uri" text NOT NULL, "wrapped" bytea NOT NULL, "created_at" TIMESTAMP WITH TIME ZONE NOT NULL, CONSTRAINT "mortise_key_wrap_pk" PRIMARY KEY ("key_id", "provider_uri"))`,
+    )
+    await queryRunner.query(
+      `CREATE TABLE "mortise_subject_key" ("id" bytea NOT NULL, "domain" text NOT NULL, "subject_ref" bytea NOT NULL, "kek_id" bytea NOT NULL, "wrapped" bytea NOT NULL, "created_at" TIMESTAMP WITH TIME ZONE NOT NULL, CONSTRAINT "mortise_subject_key_ref_unique" UNIQUE ("domain", "subject_ref"), CONSTRAINT "mortise_subject_key_pk" PRIMARY KEY ("id"))`,
+    )
+    await queryRunner.query(
+      `CREATE TABLE "mortise_tombstone" ("id" bytea NOT NULL, "domain" text NOT NULL, "destroyed_at" TIMESTAMP WITH TIME ZONE NOT NULL, "actor" text NOT NULL, "reason" text NOT NULL, "epoch" integer NOT NULL, CONSTRAINT "mortise_tombstone_pk" PRIMARY KEY ("id"))`,
+    )
+    await queryRunner.query(
+      `CREATE TABLE "mortise_index" ("domain" text NOT NULL, "kind" text NOT NULL, "name" text NOT NULL, "generation" integer NOT NULL, "index_key_id" bytea, "normaliser" text, "bits" integer, "range_parameters" text, "shared_group" text, "state" text NOT NULL, "epoch" integer NOT NULL, CONSTRAINT "mortise_index_pk" PRIMARY KEY ("domain", "kind", "name", "generation"))`,
+    )
+    await queryRunner.query(
+      `ALTER TABLE "mortise_key_wrap" ADD CONSTRAINT "mortise_key_wrap_key_fk" FOREIGN KEY ("key_id") REFERENCES "mortise_key"("id") ON DELETE CASCADE ON UPDATE NO ACTION`,
+    )
+  }
+
+  public async down(queryRunner: QueryRunner): Promise<void> {
+    await queryRunner.query(
+      `ALTER TABLE "mortise_key_wrap" DROP CONSTRAINT "mortise_key_wrap_key_fk"`,
+    )
+    await queryRunner.query(`DROP TABLE "mortise_index"`)
+    await queryRunner.query(`DROP TABLE "mortise_tombstone"`)
+    await queryRunner.query(`DROP TABLE "mortise_subject_key"`)
+    await queryRunner.query(`DROP TABLE "mortise_key_wrap"`)
+    await queryRunner.query(`DROP INDEX "public"."mortise_key_active_unique"`)
+    await queryRunner.query(`DROP TABLE "mortise_key"`)
+    await queryRunner.query(`DROP INDEX "public"."IDX_847845c1b46cdd6e354dc65fd3"`)
+    await queryRunner.query(`DROP TABLE "patient"`)
+  }
+}

@@ -1,10 +1,16 @@
-import { join } from 'node:path'
+import { readFileSync } from 'node:fs'
+import { join, resolve } from 'node:path'
 import { Client } from 'pg'
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
 import type { KeyProvider } from '../src/providers/provider'
 import { providerConformance } from '../src/testing'
 import { runNode, type UserProject, userProject } from './built-package'
-import { extractCodeBlocks, readCodeBlocks } from './docs/code-blocks'
+import {
+  extractCodeBlocks,
+  extractExcerpts,
+  readCodeBlocks,
+  readExcerpts,
+} from './docs/code-blocks'
 import { startFakeVault } from './docs/fake-vault'
 
 // The documents' code is compiled as a user's project would compile it: against the built package,
@@ -83,6 +89,23 @@ describe('code in the documents', () => {
       { name: 'docs-x-1', code: 'a\n', runs: true },
       { name: 'docs-x-2', code: 'c\nd\n', runs: false },
     ])
+  })
+})
+
+// Code that needs packages which are not installed here is quoted from a project that is tested with them.
+describe('quotations in the documents', () => {
+  it.each(readExcerpts())('$document quotes lines of $file', ({ file, code }) => {
+    const text = readFileSync(resolve(__dirname, '..', file), 'utf8')
+    expect(code).not.toBe('')
+    expect(`\n${text}`).toContain(`\n${code}`)
+  })
+
+  it('are found by their fence', () => {
+    const text = '```ts\na\n```\n```ts examples/x.ts\nb\nc\n```\n```ts run\nd\n```\n'
+    expect(extractExcerpts('docs/x.md', text)).toEqual([
+      { document: 'docs/x.md', file: 'examples/x.ts', code: 'b\nc\n' },
+    ])
+    expect(readExcerpts().map(({ document }) => document)).toContain('docs/how-to/use-nestjs.md')
   })
 })
 

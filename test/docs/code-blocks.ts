@@ -12,13 +12,30 @@ export interface CodeBlock {
   readonly runs: boolean
 }
 
+/** A block that quotes a file of the repository. */
+export interface Excerpt {
+  readonly document: string
+  readonly file: string
+  readonly code: string
+}
+
 /** Every block fenced as `ts` in the README and below docs/. */
 export function readCodeBlocks(): CodeBlock[] {
+  return readDocuments().flatMap(({ path, text }) => extractCodeBlocks(path, text))
+}
+
+/** Every block fenced as `ts FILE`: lines of a file whose packages are not installed here. */
+export function readExcerpts(): Excerpt[] {
+  return readDocuments().flatMap(({ path, text }) => extractExcerpts(path, text))
+}
+
+function readDocuments(): { path: string; text: string }[] {
   const docs = readdirSync(join(ROOT, 'docs'), { recursive: true, encoding: 'utf8' })
-  const documents = docs.filter((name) => name.endsWith('.md')).map((name) => join('docs', name))
-  return ['README.md', ...documents.sort()].flatMap((path) =>
-    extractCodeBlocks(path, readFileSync(join(ROOT, path), 'utf8')),
-  )
+  const paths = docs.filter((name) => name.endsWith('.md')).map((name) => join('docs', name))
+  return ['README.md', ...paths.sort()].map((path) => ({
+    path,
+    text: readFileSync(join(ROOT, path), 'utf8'),
+  }))
 }
 
 /** The blocks of one document. */
@@ -28,5 +45,14 @@ export function extractCodeBlocks(path: string, text: string): CodeBlock[] {
     name: `${stem}-${index + 1}`,
     code: String(code),
     runs: runs !== undefined,
+  }))
+}
+
+/** The quotations of one document. */
+export function extractExcerpts(document: string, text: string): Excerpt[] {
+  return [...text.matchAll(/^```ts (\S*\/\S+)\n([\s\S]*?)^```$/gm)].map(([, file, code]) => ({
+    document,
+    file: String(file),
+    code: String(code),
   }))
 }

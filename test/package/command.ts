@@ -8,11 +8,20 @@ export interface Outcome {
   readonly output: string
 }
 
-/** Runs a command to its end, in an environment that does not know it was started by a test. */
-export function run(command: string, args: readonly string[], cwd: string): Outcome {
+/**
+ * Runs a command to its end, in an environment that does not know it was started by a test.
+ *
+ * @param env - variables to add to it
+ */
+export function run(
+  command: string,
+  args: readonly string[],
+  cwd: string,
+  env: NodeJS.ProcessEnv = {},
+): Outcome {
   const outcome = spawnSync(command, args, {
     cwd,
-    env: cleanEnvironment(),
+    env: { ...cleanEnvironment(), ...env },
     encoding: 'utf8',
     stdio: ['ignore', 'pipe', 'pipe'],
   })

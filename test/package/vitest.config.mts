@@ -7,7 +7,7 @@ export default defineConfig({
   test: {
     reporters: ['default', new SummaryReporter()],
     include: ['test/package/*.test.ts'],
-    globalSetup: ['test/package/pack.ts'],
+    globalSetup: ['test/package/pack.ts', 'test/postgres.ts'],
     testTimeout: 120_000,
     hookTimeout: 300_000,
   },

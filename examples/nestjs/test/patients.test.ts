@@ -19,8 +19,8 @@ let app: INestApplication
 let url: string
 
 beforeAll(async () => {
-  process.env.MORTISE_KEY_PROVIDERS = 'in-app:main'
-  process.env.MORTISE_ROOT_KEY = generateRootKey()
+  process.env.MORTISE_KEY_PROVIDERS ??= 'in-app:main'
+  process.env.MORTISE_ROOT_KEY ??= generateRootKey()
   app = await startApp()
   for (const patient of [ada, grace, alan, barbara]) await post('/patients', patient)
 })

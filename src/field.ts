@@ -7,6 +7,7 @@ import { createFieldContext, type FieldContext } from './envelope/field-context'
 import type { ValueType } from './envelope/value-type'
 import { createExactIndex, type ExactIndex, type ExactOptions } from './field/exact-index'
 import { type FieldType, resolveFieldType } from './field/field-type'
+import { checkInSet, createValueSet, type EnumValues, type ValueSet } from './field/value-set'
 import type { IndexDeclaration, IndexName } from './keys/access'
 
 /** What a field declares about its indexes, its padding and what it may reveal. */
@@ -15,6 +16,12 @@ export interface FieldIndexOptions {
   readonly exact?: boolean | ExactOptions | undefined
   /** Makes the field searchable and sortable by a coarser value, kept **in clear**. */
   readonly range?: RangeOption | undefined
+  /**
+   * The only values that may be written: a TypeScript `enum`, or an array of strings or numbers. What
+   * is stored already, and what is asked for, is not checked. An index on fewer than 100 values needs
+   * `acceptLeakage`.
+   */
+  readonly enum?: EnumValues | undefined
   /** Hides the value's length in steps of this many bytes, 1 to 65,536. Off by default. */
   readonly pad?: number | undefined
   /** Why an index that gives most values away is acceptable here; at least 10 characters. */
@@ -40,6 +47,8 @@ export interface Field {
   readonly name: string
   readonly fieldId: string
   readonly type: ValueType
+  /** The only values that may be written; null where all of the type may be. */
+  readonly values: ValueSet | null
   readonly exact: ExactIndex | null
   readonly bucketing: Bucketing | null
   /** What the key store compares before the first use. */
@@ -51,7 +60,8 @@ export interface Field {
   /**
    * T = type byte | value, for sealing and change detection.
    *
-   * @throws ERR_VALUE_INVALID for null, undefined or a value of another type
+   * @throws ERR_VALUE_INVALID for null, undefined, a value of another type, or one that is not in the
+   *   field's enum
    */
   encode(value: unknown): Buffer
   /**
@@ -82,19 +92,26 @@ const DEFAULT_DOMAIN = 'default'
 export function defineField(options: FieldOptions): Field {
   const { name, fieldId, range, acceptLeakage } = options
   const type = resolveFieldType(options.type, name)
+  const values = createValueSet(type, options.enum, name)
   const exact = createExactIndex(type, options.exact, name)
   const bucketing = range === undefined ? null : createBucketing(type, range, name)
-  checkLeakage({ field: name, type, exact: exact !== null, range, acceptLeakage })
+  const declaredValues = values?.size ?? null
+  checkLeakage({ field: name, type, declaredValues, exact: exact !== null, range, acceptLeakage })
   return {
     name,
     fieldId,
     type,
+    values,
     exact,
     bucketing,
     declaration: { fieldId, exact: declaredExact(exact), range: bucketing?.parameters ?? null },
     indexName: indexName(fieldId, exact),
     context: contextPerDomain(options, type),
-    encode: (value) => encodeValue(type, value, name),
+    encode: (value) => {
+      const encoded = encodeValue(type, value, name)
+      checkInSet(values, value, name)
+      return encoded
+    },
     encodeForToken: (value) =>
       encodeForToken(type, value, present(exact, name, 'exact').normalizer, name),
     bucketOf: (value) => present(bucketing, name, 'range').bucketOf(value),

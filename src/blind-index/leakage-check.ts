@@ -6,11 +6,19 @@ import { declarationError } from './declaration-error'
 /** A reason that a reviewer can judge needs a few words: `yes` or `ok` is none. */
 const MIN_REASON_LENGTH = 10
 
+/**
+ * A closed set of fewer values is a tiny domain: a token tells most of its values by their frequency,
+ * and `bits`, 8 at least, cannot blur it.
+ */
+const TINY_DOMAIN = 100
+
 /** The declaration as {@link checkLeakage} judges it. */
 export interface LeakageQuestion {
   /** `Entity.property`, for errors. */
   readonly field: string
   readonly type: ValueType
+  /** How many values the field may hold; null where no closed set is declared. */
+  readonly declaredValues: number | null
   readonly exact: boolean
   readonly range: RangeOption | undefined
   readonly acceptLeakage: string | undefined
@@ -18,7 +26,7 @@ export interface LeakageQuestion {
 
 /**
  * Refuses indexes that give most values away, unless the declaration says in writing why that is
- * acceptable: an exact index on a boolean, `step` of 1 or less, over 2 `decimals`, a date cut to its
+ * acceptable: an exact index on a boolean, any index on an `enum` of fewer than 100 values, `step` of 1 or less, over 2 `decimals`, a date cut to its
  * day, a timestamp cut to its hour, a `prefix` over 3.
  *
  * `edges` are chosen one by one and are not judged.
@@ -33,7 +41,7 @@ export function checkLeakage(question: LeakageQuestion): void {
     throw declarationError(field, 'acceptLeakage is the written reason, a string')
   }
   if (reason !== undefined && reason.trim().length >= MIN_REASON_LENGTH) return
-  const finding = exactLeakage(question) ?? rangeLeakage(question)
+  const finding = exactLeakage(question) ?? rangeLeakage(question) ?? domainLeakage(question)
   if (finding === null) return
   throw new MortiseError(
     'ERR_LEAKAGE_NOT_ACCEPTED',
@@ -47,6 +55,15 @@ function exactLeakage({ type, exact }: LeakageQuestion): string | null {
   if (!exact || type !== 'boolean') return null
   return (
     'an exact index on a boolean splits the rows in two groups, whose sizes tell which is which;' +
+    ' declare no index and filter after opening'
+  )
+}
+
+function domainLeakage({ declaredValues, exact, range }: LeakageQuestion): string | null {
+  const indexed = exact || (range !== undefined && !('edges' in range))
+  if (!indexed || declaredValues === null || declaredValues >= TINY_DOMAIN) return null
+  return (
+    `an index on an enum of ${declaredValues} values tells most of them by how often each occurs;` +
     ' declare no index and filter after opening'
   )
 }

@@ -157,7 +157,12 @@ function pathOf({ main }: EncryptedColumn): string {
 }
 
 function describe({ field, context, form, subject }: EncryptedColumn): unknown {
-  const sealing = [form, context.pad, subject?.column.databaseName]
+  const sealing = [
+    form,
+    field.values && [...field.values],
+    context.pad,
+    subject?.column.databaseName,
+  ]
   return [field.type, field.declaration, field.exact?.unique, ...sealing]
 }
 

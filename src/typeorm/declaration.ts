@@ -71,7 +71,18 @@ export function markTransformer(transformer: ValueTransformer, mark: ColumnMark)
 }
 
 const OPTIONS: readonly string[] = [
-  ...['type', 'exact', 'range', 'fieldId', 'name', 'column', 'nullable', 'pad', 'acceptLeakage'],
+  ...[
+    'type',
+    'enum',
+    'exact',
+    'range',
+    'fieldId',
+    'name',
+    'column',
+    'nullable',
+    'pad',
+    'acceptLeakage',
+  ],
   ...['subject', 'select', 'insert', 'update', 'comment'],
 ]
 /** Named in the design and built in a later release: refused rather than ignored. */
@@ -138,8 +149,8 @@ export function fieldOptions(
   name: string,
   fieldId: string,
 ): FieldOptions {
-  const { type, exact, range, pad, acceptLeakage, subject } = options
-  return { name, fieldId, type, exact, range, pad, acceptLeakage, subject: subject !== undefined }
+  const { subject, ...declared } = options
+  return { ...declared, name, fieldId, subject: subject !== undefined }
 }
 
 function lofiColumn({ columnType, collation }: Bucketing): EntitySchemaColumnOptions {

@@ -1,6 +1,7 @@
 import { MortiseError } from '../errors'
 import type { FieldType, ValueOf } from '../field/field-type'
 import { declareColumns, type EncryptedOptions } from './declaration'
+import { inferType } from './infer-type'
 
 /** A property decorator that the compiler only accepts on a property of type `V`. */
 export type EncryptedDecorator<V> = <K extends string>(
@@ -21,7 +22,7 @@ export type InferredDecorator = (target: object, property: string) => void
  *
  * @param type - one of `string`, `number`, `bigint`, `boolean`, `timestamp` (a Date), `date`
  *   (`'YYYY-MM-DD'`), `bytes`, `json`, or the matching constructor; without it the property's
- *   TypeScript type decides where that is unambiguous
+ *   TypeScript type decides, or its `enum`, where that is unambiguous
  * @param options - indexes, column and what may leak; see {@link EncryptedOptions}
  * @returns a property decorator. NULL stays NULL in all three columns
  * @throws ERR_FIELD_INVALID for a declaration that cannot be encrypted, naming the fix
@@ -48,37 +49,13 @@ export function Encrypted(
   return (target, property) => {
     if (typeof property !== 'string') throw unsupportedDecorators()
     const entity = target.constructor as new () => unknown
-    const type = options.type ?? inferType(target, property)
+    const type = options.type ?? inferType(target, property, options.enum)
     declareColumns(entity, property, { ...options, type })
   }
 }
 
 function isOptions(value: FieldType | EncryptedOptions | undefined): value is EncryptedOptions {
   return typeof value === 'object' && value !== null
-}
-
-/** `reflect-metadata` adds this to the global Reflect; TypeORM loads it. */
-type ReflectMetadata = { getMetadata?(key: string, target: object, property: string): unknown }
-
-const INFERRED: ReadonlyMap<unknown, FieldType> = new Map<unknown, FieldType>([
-  [String, 'string'],
-  [Number, 'number'],
-  [BigInt, 'bigint'],
-  [Boolean, 'boolean'],
-  [Date, 'timestamp'],
-])
-
-function inferType(target: object, property: string): FieldType {
-  const designed = (Reflect as ReflectMetadata).getMetadata?.('design:type', target, property)
-  const type = INFERRED.get(designed)
-  if (type !== undefined) return type
-  const field = `${target.constructor.name}.${property}`
-  throw new MortiseError(
-    'ERR_FIELD_INVALID',
-    `${field}: the property's type is not known at run time (a union, an interface, or a compiler ` +
-      "without emitDecoratorMetadata); name it: @Encrypted({ type: 'string', … })",
-    { field },
-  )
 }
 
 function unsupportedDecorators(): MortiseError {

@@ -9,6 +9,7 @@ function question(over: Partial<LeakageQuestion>): LeakageQuestion {
   return {
     field: FIELD,
     type: 'string',
+    declaredValues: null,
     exact: false,
     range: undefined,
     acceptLeakage: undefined,

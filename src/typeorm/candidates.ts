@@ -11,7 +11,7 @@ import {
   type PageColumns,
   refineLimit,
 } from './page-reader'
-import { type OrderKey, type Plan, toManyAliases } from './plan'
+import { applyPlan, type OrderKey, type Plan, toManyAliases } from './plan'
 import { type Runtime, sessionOf } from './runtime'
 import { stateOf } from './select-state'
 import { type SortKey, sortRows } from './sort-rows'
@@ -99,7 +99,7 @@ export async function countMatches(
 function candidateQuery(clone: object, plan: Plan): CandidateQuery {
   const builder = internalsOf(clone)
   const map = builder.expressionMap
-  if (plan.wheres) map.wheres = plan.wheres
+  applyPlan(map, plan)
   const main = map.mainAlias as NonNullable<ExpressionMap['mainAlias']>
   const extras = new ExtraColumns()
   const keys = main.metadata.primaryColumns.map((column) =>

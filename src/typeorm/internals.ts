@@ -81,8 +81,10 @@ export interface JoinAttribute {
   readonly direction: 'LEFT' | 'INNER'
   readonly alias: Alias
   readonly parentAlias?: string
+  /** Property path of the joined relation, from the parent's entity. */
+  readonly relationPropertyPath?: string
   readonly relation?: { readonly isOneToMany: boolean; readonly isManyToMany: boolean }
-  readonly condition?: string
+  condition?: string
 }
 
 /** `'ASC'`, or with the place of NULLs. */

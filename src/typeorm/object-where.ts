@@ -1,8 +1,8 @@
 import { type EntityMetadata, InstanceChecker } from 'typeorm'
 import { compileCondition } from './compile-predicate'
 import { type Condition, join, lossyPlaces, supersetSql } from './condition'
-import { encryptedColumnOf, encryptedColumnsOf } from './encrypted-column'
-import { internalsOf, type WhereCondition } from './internals'
+import { type EncryptedColumn, encryptedColumnOf } from './encrypted-column'
+import { type Alias, internalsOf, type WhereCondition } from './internals'
 import { refuseQuery } from './predicate'
 
 type WhereObject = Record<string, unknown>
@@ -22,10 +22,10 @@ export function objectCondition(
   const { mainAlias } = internalsOf(builder).expressionMap
   if (!mainAlias?.hasMetadata || !isWhereObject(where)) return undefined
   const alternatives = (Array.isArray(where) ? where : [where]) as WhereObject[]
-  if (!alternatives.some((one) => namesEncrypted(one, mainAlias.metadata))) return undefined
+  if (!alternatives.some((one) => encryptedIn(one, mainAlias.metadata))) return undefined
   const conditions = alternatives.map((one) => {
     const split: Split = { conditions: [], plain: {} }
-    splitWhere(builder, one, mainAlias.metadata, '', split.plain, split)
+    splitWhere({ builder, alias: mainAlias, prefix: '' }, one, split.plain, split)
     if (Object.keys(split.plain).length > 0) {
       const sql = internalsOf(builder).createWhereConditionExpression(render(split.plain))
       split.conditions.push({ kind: 'plain', sql })
@@ -58,57 +58,71 @@ interface Split {
   readonly plain: WhereObject
 }
 
-function splitWhere(
-  builder: object,
-  where: WhereObject,
-  metadata: EntityMetadata,
-  prefix: string,
-  plain: WhereObject,
-  split: Split,
-): void {
-  const alias = (internalsOf(builder).expressionMap.mainAlias as { name: string }).name
+/** One level of an object condition: an entity of the query, or an embedded object in one. */
+interface Level {
+  readonly builder: object
+  readonly alias: Alias
+  /** Path of the embedded object, with a dot at its end. */
+  readonly prefix: string
+}
+
+function splitWhere(level: Level, where: WhereObject, plain: WhereObject, split: Split): void {
+  const { builder, alias, prefix } = level
   for (const [key, value] of Object.entries(where)) {
     const path = prefix + key
-    const column = encryptedColumnOf(metadata.findColumnWithPropertyPathStrict(path))
+    const column = encryptedColumnOf(alias.metadata.findColumnWithPropertyPathStrict(path))
+    const inner = column ? undefined : nestedLevel(level, path, value)
     if (column) {
-      split.conditions.push(compileCondition(builder, { alias, column }, value))
-    } else if (metadata.findEmbeddedWithPropertyPath(path) && isPlainObject(value)) {
+      split.conditions.push(compileCondition(builder, { alias: alias.name, column }, value))
+    } else if (inner) {
       const nested: WhereObject = {}
-      splitWhere(builder, value, metadata, `${path}.`, nested, split)
+      splitWhere(inner, value as WhereObject, nested, split)
       if (Object.keys(nested).length > 0) plain[key] = nested
     } else {
-      refuseNestedRelation(metadata, path, value)
       plain[key] = value
     }
   }
 }
 
-function refuseNestedRelation(metadata: EntityMetadata, path: string, value: unknown): void {
-  const relation = metadata.findRelationWithPropertyPath(path)
-  if (!relation || !isPlainObject(value)) return
-  const column = encryptedColumnsOf(relation.inverseEntityMetadata).find(
-    ({ main }) => main.getEntityValue(value) !== undefined,
-  )
-  if (column) {
-    throw refuseQuery(
-      column.field,
-      'a condition on a relation is not supported in query builders; use find({ where })',
-    )
+/** The level below a property, where conditions on encrypted properties may be found in it. */
+function nestedLevel(level: Level, path: string, value: unknown): Level | undefined {
+  if (!isPlainObject(value)) return undefined
+  const { builder, alias } = level
+  if (alias.metadata.findEmbeddedWithPropertyPath(path)) return { ...level, prefix: `${path}.` }
+  const relation = alias.metadata.findRelationWithPropertyPath(path)
+  const named = relation && encryptedIn(value, relation.inverseEntityMetadata)
+  if (!named) return undefined
+  const { field } = named
+  const { primaryColumns } = relation.inverseEntityMetadata
+  if (primaryColumns.every((column) => column.getEntityValue(value) !== undefined)) {
+    throw refuseQuery(field, 'beside a whole primary key TypeORM leaves it out of the condition')
   }
+  const join = internalsOf(builder).expressionMap.joinAttributes.find(
+    ({ parentAlias, relationPropertyPath }) =>
+      parentAlias === alias.name && relationPropertyPath === path,
+  )
+  if (join) return { builder, alias: join.alias, prefix: '' }
+  throw refuseQuery(field, `join ${path} in the query builder first, or use find({ where })`)
 }
 
-function namesEncrypted(where: WhereObject, metadata: EntityMetadata, prefix = ''): boolean {
-  return Object.entries(where).some(([key, value]) => {
+/** The first encrypted property that an object condition names, on any level. */
+function encryptedIn(
+  where: WhereObject,
+  metadata: EntityMetadata,
+  prefix = '',
+): EncryptedColumn | undefined {
+  for (const [key, value] of Object.entries(where)) {
     const path = prefix + key
-    if (encryptedColumnOf(metadata.findColumnWithPropertyPathStrict(path))) return true
-    if (metadata.findRelationWithPropertyPath(path)) {
-      refuseNestedRelation(metadata, path, value)
-      return false
-    }
-    return isPlainObject(value) && metadata.findEmbeddedWithPropertyPath(path) !== undefined
-      ? namesEncrypted(value, metadata, `${path}.`)
-      : false
-  })
+    const column = encryptedColumnOf(metadata.findColumnWithPropertyPathStrict(path))
+    if (column) return column
+    if (!isPlainObject(value)) continue
+    const relation = metadata.findRelationWithPropertyPath(path)
+    const inner = relation
+      ? encryptedIn(value, relation.inverseEntityMetadata)
+      : metadata.findEmbeddedWithPropertyPath(path) && encryptedIn(value, metadata, `${path}.`)
+    if (inner) return inner
+  }
+  return undefined
 }
 
 function isWhereObject(where: unknown): boolean {

@@ -16,6 +16,7 @@ import {
   dataSourceOf,
   type ExpressionMap,
   internalsOf,
+  type JoinAttribute,
   type OrderValue,
   type WhereClause,
   type WhereCondition,
@@ -43,6 +44,8 @@ export interface Plan {
   readonly order: readonly OrderKey[]
   /** WHERE in the place of the builder's own, which TypeORM would not render as it is meant. */
   readonly wheres: WhereClause[] | undefined
+  /** Conditions in ON that need opened rows, by alias: they are a part of `condition` as well. */
+  readonly joins: ReadonlyMap<string, Condition>
   /** Rows must be opened to know that they match. */
   readonly lossy: boolean
   /** Rows must be opened to put them in order. */
@@ -64,14 +67,19 @@ export function readsEncrypted(builder: object): boolean {
 export function planOf(builder: object): Plan {
   const map = internalsOf(builder).expressionMap
   const where: WhereReading = { builder, isRewritten: false }
-  const condition = conditionOf(where, map.wheres)
+  const joins = joinConditions(builder, map.joinAttributes)
+  const condition = join('and', [conditionOf(where, map.wheres), ...joins.values()])
   const order = Object.entries(map.allOrderBys).map(([name, value]) =>
     orderKey(builder, name, value),
   )
   const plan: Plan = {
     condition,
     order,
-    wheres: where.isRewritten ? [{ type: 'simple', condition: supersetSql(condition) }] : undefined,
+    wheres:
+      where.isRewritten || joins.size > 0
+        ? [{ type: 'simple', condition: supersetSql(condition) }]
+        : undefined,
+    joins,
     lossy: isLossy(condition),
     sorted: order.some(({ place }) => place !== undefined),
   }
@@ -101,6 +109,35 @@ function conditionOf(reading: WhereReading, rendered: WhereCondition): Condition
     alternatives.push(...more)
   }
   return joinAlternatives(alternatives)
+}
+
+/**
+ * Conditions of inner joins that need opened rows. There ON says what WHERE would; a LEFT JOIN has rows
+ * of its own where ON fails, which nothing but the database can make.
+ */
+function joinConditions(
+  builder: object,
+  joins: readonly JoinAttribute[],
+): ReadonlyMap<string, Condition> {
+  const outer = new Set<string>()
+  const lossy = new Map<string, Condition>()
+  for (const { direction, alias, parentAlias, condition } of joins) {
+    if (direction === 'LEFT' || (parentAlias && outer.has(parentAlias))) outer.add(alias.name)
+    const alternatives =
+      outer.has(alias.name) || !condition ? undefined : textAlternatives(builder, condition)
+    const read = alternatives && joinAlternatives(alternatives)
+    if (read && isLossy(read)) lossy.set(alias.name, read)
+  }
+  return lossy
+}
+
+/** Puts what a plan says of WHERE and ON into an expression map that mortise renders. */
+export function applyPlan(map: ExpressionMap, { wheres, joins }: Plan): void {
+  if (wheres) map.wheres = wheres
+  for (const join of map.joinAttributes) {
+    const condition = joins.get(join.alias.name)
+    if (condition) join.condition = supersetSql(condition)
+  }
 }
 
 function joinAlternatives(alternatives: readonly Condition[][]): Condition {

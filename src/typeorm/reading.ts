@@ -11,7 +11,7 @@ import {
   placeKey,
   selectedColumns,
 } from './page-reader'
-import type { OrderKey, Plan } from './plan'
+import { applyPlan, type OrderKey, type Plan } from './plan'
 import type { Runtime } from './runtime'
 import { type PageReader, stateOf } from './select-state'
 import type { SortKey } from './sort-rows'
@@ -48,7 +48,7 @@ export function singleStatement<R>(
   load: () => Promise<R>,
 ): Promise<R> {
   const map = cloneMap(internalsOf(builder).expressionMap)
-  if (plan.wheres) map.wheres = plan.wheres
+  applyPlan(map, plan)
   const extras = new ExtraColumns()
   const selected = selectedColumns(builder, extras)
   const columns = [...selected, ...missingColumns(builder, plan, selected, extras)]
@@ -69,7 +69,7 @@ export function withinKeys<R>(
   load: () => Promise<R>,
 ): Promise<R> {
   const map = cloneMap(internalsOf(builder).expressionMap)
-  if (plan.wheres) map.wheres = plan.wheres
+  applyPlan(map, plan)
   Object.assign(map, { skip: undefined, take: undefined, limit: undefined, offset: undefined })
   // A cached page could be older than the keys, and would lose rows.
   map.cache = false

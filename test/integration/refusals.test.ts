@@ -105,7 +105,7 @@ const refused: Record<string, () => Promise<unknown>> = {
       .set({ ward: () => '"email"' } as never)
       .where('id = 1')
       .execute(),
-  'a range in a join condition': () =>
+  'a range in the condition of a left join': () =>
     builder().leftJoin('p.pets', 'pet', 'pet.weight > :n', { n: 1 }).getMany(),
   'a range in CASE': () =>
     builder()

@@ -1,4 +1,13 @@
-import { Brackets, In, Like, Not, NotBrackets, type ObjectLiteral } from 'typeorm'
+import {
+  Brackets,
+  In,
+  Like,
+  MoreThan,
+  MoreThanOrEqual,
+  Not,
+  NotBrackets,
+  type ObjectLiteral,
+} from 'typeorm'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { createDatabase } from '../database'
 import { type Setup, setUp } from './people'
@@ -126,6 +135,43 @@ describe('SQL text elsewhere', () => {
   it('ON of a join', async () => {
     await bothAnswer((builder) =>
       builder.innerJoin('p.visits', 'v', 'v.room = :r AND p.code = :c', { r: 'R1', c: 'x1' }),
+    )
+  })
+
+  it('an object condition on a joined relation', async () => {
+    const visits = (entity: new () => ObjectLiteral) =>
+      idsOf(
+        builderOf(entity)
+          .leftJoin('p.owner', 'o')
+          .where({
+            owner: { income: MoreThanOrEqual(0), code: 'x1', ward: 'A' },
+            weight: MoreThan(0),
+          }),
+      )
+    const ids = await visits(ClearVisit)
+    expect(ids.length).toBeGreaterThan(0)
+    expect(await visits(SealedVisit)).toEqual(ids)
+    const ask = async () =>
+      builderOf(SealedVisit)
+        .leftJoin('p.owner', 'o')
+        .where({ owner: { code: 'x1', id: 3 } })
+        .getMany()
+    await expect(ask()).rejects.toMatchObject({
+      code: 'ERR_QUERY_UNSUPPORTED',
+      field: 'Sealed.code',
+    })
+    const unjoined = builderOf(SealedVisit)
+    expect(() => unjoined.where({ owner: { code: 'x1' } })).toThrow(/Sealed\.code: join owner/)
+  })
+
+  it('a range in ON of inner joins', async () => {
+    await bothAnswer((builder) =>
+      builder.innerJoin('p.visits', 'v', `v.weight > :w OR p.code = 'x1'`, { w: 0 }),
+    )
+    await bothAnswer((builder, visit) =>
+      builder
+        .innerJoin(visit as never, 'v', 'v.ownerId = p.id AND v.weight BETWEEN 0 AND 5')
+        .where('p.income > 0'),
     )
   })
 

@@ -22,13 +22,16 @@ const BELOW: Record<string, readonly string[]> = {
   // An exact token is made over the typed value that an envelope would hold.
   'blind-index': ['envelope', 'keys', 'crypto', 'bytes', 'errors'],
   field: ['blind-index', 'envelope', 'keys', 'bytes', 'errors'],
+  'query-plan': [],
   schema: ['field', 'blind-index', 'envelope', 'keys', 'key-store', 'bytes', 'errors'],
 }
 const EVERY_PART = Object.keys(BELOW)
 // Only listens to events.
 BELOW.opentelemetry = ['keys', 'errors']
 // Neighbours: neither imports the other, so that another ORM can join later.
-BELOW.testing = ['keys', 'key-store', 'providers', 'crypto', 'bytes', 'errors']
+BELOW.testing = [
+  ...['schema', 'query-plan', 'keys', 'key-store', 'providers', 'crypto', 'bytes', 'errors'],
+]
 BELOW.typeorm = EVERY_PART
 BELOW.rotation = EVERY_PART
 

@@ -96,6 +96,11 @@ export async function countMatches(
   return sure + (query.multiplied ? distinctKeys(query, kept).length : kept.length)
 }
 
+/** The statement that finds candidates, before any window: what an index has to serve. */
+export function candidateStatement(clone: object, plan: Plan): [string, unknown[]] {
+  return renderInner(candidateQuery(clone, plan))
+}
+
 function candidateQuery(clone: object, plan: Plan): CandidateQuery {
   const builder = internalsOf(clone)
   const map = builder.expressionMap

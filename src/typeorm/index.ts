@@ -5,5 +5,6 @@ export {
   type EncryptedColumns,
   encryptedColumn,
 } from './encrypted-schema'
+export { type EncryptedExplanation, type ExplainedProperty, explainEncrypted } from './explain'
 export { type EncryptionOptions, withEncryption } from './install'
 export { typeormKeyStore } from './key-store'

@@ -24,6 +24,17 @@ export interface FieldIndexOptions {
   readonly enum?: EnumValues | undefined
   /** Hides the value's length in steps of this many bytes, 1 to 65,536. Off by default. */
   readonly pad?: number | undefined
+  /**
+   * Deflates strings and JSON of 256 bytes or more before they are sealed, where that makes them
+   * shorter; `pad` comes after. May be added to a field that has values, and not be taken away again.
+   *
+   * The length of a compressed value tells how much of it repeats itself: whoever can put text of
+   * their own beside a secret in one value, and sees the length, can find the secret out by trying.
+   *
+   * @defaultValue false
+   * @see docs/leakage.md "Compression"
+   */
+  readonly compress?: boolean | undefined
   /** Why an index that gives most values away is acceptable here; at least 10 characters. */
   readonly acceptLeakage?: string | undefined
 }
@@ -121,9 +132,9 @@ export function defineField(options: FieldOptions): Field {
 
 /** A class may live in several DataSources, each with the domain of its keyring. */
 function contextPerDomain(options: FieldOptions, type: ValueType): Field['context'] {
-  const { name, fieldId, bindRow: rowBound, subject, pad } = options
+  const { name, fieldId, bindRow: rowBound, subject, pad, compress: compressed } = options
   const create = (domain: string) =>
-    createFieldContext({ name, domain, fieldId, type, rowBound, subject, pad })
+    createFieldContext({ name, domain, fieldId, type, rowBound, subject, pad, compressed })
   // Made at once, so that a wrong field id or pad is found here and not with the first row.
   const contexts = new Map([[DEFAULT_DOMAIN, create(DEFAULT_DOMAIN)]])
   return (domain) => {

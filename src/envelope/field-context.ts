@@ -22,6 +22,8 @@ export interface FieldDeclaration {
   readonly subject?: boolean | undefined
   /** Step in bytes, 1 to 65536, that plaintexts are padded to; null (the default) for none. */
   readonly pad?: number | null | undefined
+  /** Whether strings and JSON are compressed before they are padded and sealed. Default false. */
+  readonly compressed?: boolean | undefined
 }
 
 /** A declared field with everything that does not depend on row or value computed once. */
@@ -33,6 +35,7 @@ export interface FieldContext {
   readonly rowBound: boolean
   readonly subject: boolean
   readonly pad: number | null
+  readonly compressed: boolean
   /** 12 bytes, a function of domain and field id: safe because a DEK seals each field once. */
   readonly iv: Buffer
   /** AAD up to the row id, without and with b1. */
@@ -43,14 +46,17 @@ export interface FieldContext {
  * Checks a field's declaration and computes its IV and AAD.
  *
  * @throws ERR_CONFIG for a domain or field id that is not printable ASCII of allowed length
- * @throws ERR_FIELD_INVALID for a `pad` that is not a whole number of bytes from 1 to 65536
+ * @throws ERR_FIELD_INVALID for a `pad` that is not a whole number of bytes from 1 to 65536, and for
+ *   `compress` on another type than string and json
  * @see docs/format.md "Envelope"
  */
 export function createFieldContext(declaration: FieldDeclaration): FieldContext {
   const { name, type, rowBound = false, subject = false, pad = null } = declaration
+  const { compressed = false } = declaration
   const domain = checkIdentifier(declaration.domain, 'the domain', 64)
   const fieldId = checkIdentifier(declaration.fieldId, `the field id of ${name}`, 255)
   checkPad(pad, name)
+  checkCompressed(compressed, type, name)
   const names = encodeParts(domain, fieldId)
   const b0 = rowBound ? ROW_BOUND : 0
   return {
@@ -61,6 +67,7 @@ export function createFieldContext(declaration: FieldDeclaration): FieldContext 
     rowBound,
     subject,
     pad,
+    compressed,
     iv: sha256(encodeParts('mortise/1/iv', domain, fieldId)).subarray(0, IV_BYTES),
     aadPrefix: {
       unpadded: Buffer.concat([u8(b0), names]),
@@ -95,6 +102,18 @@ function checkPad(pad: number | null, name: string): void {
   throw new MortiseError(
     'ERR_FIELD_INVALID',
     `the pad of ${name} must be a whole number of bytes from 1 to ${MAX_PAD_BYTES}`,
+    { field: name },
+  )
+}
+
+function checkCompressed(compressed: unknown, type: ValueType, name: string): void {
+  const compressible = type === 'string' || type === 'json'
+  if (compressed === false || (compressed === true && compressible)) return
+  throw new MortiseError(
+    'ERR_FIELD_INVALID',
+    compressible
+      ? `compress of ${name} must be true or false`
+      : `compress is for strings and json; leave it out of ${name}, which is declared as ${type}`,
     { field: name },
   )
 }

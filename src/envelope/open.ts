@@ -4,6 +4,7 @@ import type { SecretKey } from '../crypto/secret-key'
 import { MortiseError } from '../errors'
 import type { KeyKind, OpeningKey } from '../keys/access'
 import { decodeValue } from './codec'
+import { decompress } from './compression'
 import { aadOf, type FieldContext } from './field-context'
 import {
   checkPrefix,
@@ -93,7 +94,7 @@ export function createOpener(keyOf: KeyLookup): Opener {
       checkDomain(record.domain, parts, field)
       const plaintext = openAead(record.encryptionKey, field.iv, aad, parts.ciphertext, parts.tag)
       const encoded = plaintext !== null && padded ? withoutPadding(plaintext) : plaintext
-      const value = encoded === null ? undefined : decodeValue(field.type, encoded)
+      const value = encoded === null ? undefined : decodeContent(field, encoded)
       const ofSubject = value !== undefined && sameSubject(record.subjectRef, subjectRef)
       if (!ofSubject) throw decryptionFailed(field.name)
       return value
@@ -183,6 +184,12 @@ function unlockRecord(keyOf: KeyLookup, parts: EnvelopeParts, field: FieldContex
 /** Compares key id, wrapped DEK and commitment; heads of different lengths differ. */
 function sameKeyBlock(a: Buffer, b: Buffer): boolean {
   return a.compare(b, KEY_ID_OFFSET, b.length, KEY_ID_OFFSET) === 0
+}
+
+/** Step 8; inflating is bounded. */
+function decodeContent({ type, compressed }: FieldContext, content: Buffer): unknown {
+  const encoded = compressed ? decompress(type, content) : content
+  return encoded === null ? undefined : decodeValue(type, encoded)
 }
 
 /** Step 7: u32(len T) | T | zeros. */

@@ -5,6 +5,7 @@ import { randomBytes } from '../crypto/random'
 import { KEY_BYTES } from '../crypto/secret-key'
 import { MortiseError } from '../errors'
 import type { DataKey, ProviderKey, SealingKey, SubjectKey } from '../keys/access'
+import { compress } from './compression'
 import { aadOf, type FieldContext } from './field-context'
 import {
   MAGIC,
@@ -132,32 +133,38 @@ function preparePlaintext(
   if (field.subject !== (kind === SUBJECT_KEY)) {
     throw new RangeError(`${field.name} is sealed under a key of another kind`)
   }
+  checkSize(encoded.length, field)
   const padded = field.pad !== null
-  const length = field.pad === null ? encoded.length : paddedLength(encoded, field.pad)
-  if (length > MAX_CIPHERTEXT_BYTES) {
-    throw new MortiseError(
-      'ERR_VALUE_TOO_LARGE',
-      `${field.name} is too large to seal: at most ${MAX_CIPHERTEXT_BYTES} bytes with its padding`,
-      { field: field.name },
-    )
-  }
+  const content = field.compressed ? compress(encoded) : encoded
+  const length = field.pad === null ? content.length : paddedLength(content, field.pad)
+  checkSize(length, field)
   return {
     flags: kind | (field.rowBound ? ROW_BOUND : 0) | (padded ? PADDED : 0),
     iv: field.iv,
     aad: aadOf(field, padded, rowId),
-    bytes: padded ? padTo(length, encoded) : encoded,
+    bytes: padded ? padTo(length, content) : content,
   }
 }
 
-/** The smallest multiple of `step` that holds the length and the value. */
-function paddedLength(encoded: Uint8Array, step: number): number {
-  return Math.ceil((LENGTH_BYTES + encoded.length) / step) * step
+/** Of the value before it is compressed too: what is sealed must be small enough to be opened. */
+function checkSize(bytes: number, { name }: FieldContext): void {
+  if (bytes <= MAX_CIPHERTEXT_BYTES) return
+  throw new MortiseError(
+    'ERR_VALUE_TOO_LARGE',
+    `${name} is too large to seal: at most ${MAX_CIPHERTEXT_BYTES} bytes with its padding`,
+    { field: name },
+  )
 }
 
-function padTo(length: number, encoded: Uint8Array): Buffer {
+/** The smallest multiple of `step` that holds the length and the content. */
+function paddedLength(content: Uint8Array, step: number): number {
+  return Math.ceil((LENGTH_BYTES + content.length) / step) * step
+}
+
+function padTo(length: number, content: Uint8Array): Buffer {
   const bytes = Buffer.alloc(length)
-  bytes.set(u32(encoded.length))
-  bytes.set(encoded, LENGTH_BYTES)
+  bytes.set(u32(content.length))
+  bytes.set(content, LENGTH_BYTES)
   return bytes
 }
 

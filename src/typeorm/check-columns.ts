@@ -161,6 +161,7 @@ function describe({ field, context, form, subject }: EncryptedColumn): unknown {
     form,
     field.values && [...field.values],
     context.pad,
+    context.compressed,
     subject?.column.databaseName,
   ]
   return [field.type, field.declaration, field.exact?.unique, ...sealing]

@@ -71,19 +71,8 @@ export function markTransformer(transformer: ValueTransformer, mark: ColumnMark)
 }
 
 const OPTIONS: readonly string[] = [
-  ...[
-    'type',
-    'enum',
-    'exact',
-    'range',
-    'fieldId',
-    'name',
-    'column',
-    'nullable',
-    'pad',
-    'acceptLeakage',
-  ],
-  ...['subject', 'select', 'insert', 'update', 'comment'],
+  ...['type', 'enum', 'exact', 'range', 'acceptLeakage', 'pad', 'compress', 'subject'],
+  ...['fieldId', 'name', 'column', 'nullable', 'select', 'insert', 'update', 'comment'],
 ]
 /** Named in the design and built in a later release: refused rather than ignored. */
 const LATER: readonly string[] = ['bindRow', 'adopt']

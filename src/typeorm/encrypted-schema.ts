@@ -36,7 +36,7 @@ export type EncryptedColumns<E> = { [P in keyof E]?: EntitySchemaColumnOptions }
  * @throws ERR_LEAKAGE_NOT_ACCEPTED for an index that gives most values away, without a written reason
  * @see docs/leakage.md
  */
-export function encryptedColumn<E>(
+export function encryptedColumn<E = Record<string, unknown>>(
   ...[property, options]: EncryptedColumnParameters<E>
 ): EncryptedColumns<E> {
   if (options?.type === undefined) throw typeMissing(property)

@@ -14,7 +14,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from keys_1 import Refused, encode, key_unwrap, key_wrap, lp
-from values_1 import decode_value
+from values_1 import decode_value, decompress
 
 ROW_BOUND, PADDED, SUBJECT_KEY, PROVIDER_WRAPPED = 1, 2, 4, 8
 MAX_CIPHERTEXT = 64 * 1024 * 1024
@@ -150,6 +150,8 @@ def open_envelope(keyring, data, field, row, ref=None):
         raise Refused(FAILED) from None
     encoded = remove_padding(plaintext) if flags & PADDED else plaintext
     try:
+        if field.get("compressed", False):
+            encoded = decompress(field["type"], encoded)
         value = decode_value(field["type"], encoded)
     except ValueError:
         raise Refused(FAILED) from None

@@ -13,6 +13,7 @@ const HASHES = {
   'envelopes.json': '86d0daecc78e31d640888bea0a4047a00b87573a40926532f2c5a73a9cf1ef8d',
   'subject-keys.json': 'f249fb569887b588ad430866e3865ab5dcb9b54776192bc9912a8067eeefe477',
   'provider-keys.json': 'e11b107863f81db91663d875eeaf697e654445622dd449ae810286e70b03cf78',
+  'compressed.json': 'afec5c05d3433cd38051e4855d26d61f9ae8d7440e5616eeafb92ae5a2485e31',
 }
 
 test.each(Object.entries(HASHES))('%s is frozen', (file, hash) => {

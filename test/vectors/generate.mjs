@@ -2,6 +2,7 @@
 // Every byte is fixed, so that a second run changes nothing: a difference is a change of the format.
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { compressedCases, compressedFailures } from './compressed-cases.mjs'
 import { HSM_ROOT_KEY, ROOT_SECRET } from './fixtures.mjs'
 import { openFailures, rewrapFailures, textFailures } from './must-fail-cases.mjs'
 import {
@@ -105,6 +106,17 @@ const FILES = {
     hsm: hsmCases(),
     hsmMustFail: hsmFailures(),
     awsKms: kmsCases(),
+  },
+  'compressed.json': {
+    description: [
+      'Envelopes of compressed fields. Bytes are hex; keys are those of keys.json, values as in',
+      'envelopes.json.',
+      'open: must open to the value given. content is what is sealed, before any padding: method and',
+      "data behind type byte 07, or T of the field's own type, which encoded is in any case.",
+      'mustFail: must be refused with the code.',
+    ],
+    open: compressedCases(),
+    mustFail: compressedFailures(),
   },
 }
 

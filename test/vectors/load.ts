@@ -15,6 +15,7 @@ export interface VectorField {
   rowBound: boolean
   subject?: boolean
   pad: number | null
+  compressed?: boolean
 }
 
 export type VectorRow = { kind: RowIdKind; value: string } | null

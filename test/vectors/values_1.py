@@ -4,6 +4,7 @@ import json
 import math
 import re
 import struct
+import zlib
 
 TYPE_BYTES = {
     "string": 1,
@@ -16,6 +17,7 @@ TYPE_BYTES = {
     "json": 8,
 }
 MAX_DATE_MS = 8_640_000_000_000_000
+MAX_INFLATED_BYTES = 64 * 1024 * 1024
 INT64 = range(-(2**63), 2**63)
 
 
@@ -129,6 +131,23 @@ def decode_value(kind, encoded):
         value = parse_json(text)
         require(value is not None and js_stringify(value) == text)
     return text
+
+
+def decompress(kind, content):
+    """T of the value that a compressed field holds; ValueError for any other content."""
+    require(len(content) > 0)
+    if content[0] == TYPE_BYTES[kind]:
+        return content
+    require(content[0] == TYPE_BYTES["bytes"] and content[1:2] in (b"\x00", b"\x01"))
+    data = content[2:]
+    if content[1] == 1:
+        stream = zlib.decompressobj(wbits=-15)
+        try:
+            data = stream.decompress(data, MAX_INFLATED_BYTES)
+        except zlib.error:
+            raise ValueError("no deflate stream") from None
+        require(stream.eof and not stream.unused_data)
+    return bytes([TYPE_BYTES[kind]]) + data
 
 
 def encode_value(kind, value):

@@ -52,6 +52,7 @@ AT_LEAST = {
     "envelopes.json": 80,
     "rewraps.json": 10,
     "must-fail.json": 800,
+    "compressed.json": 30,
     "tokens.json": 40,
     "buckets.json": 60,
 }
@@ -112,7 +113,8 @@ def opened(vector):
     field, row, data = vector["field"], vector["row"], bytes.fromhex(vector["envelope"])
     unwraps = [vector] if "wrappedDek" in vector else []
     encoded, value = open_envelope(keyring(unwraps), data, field, row, optional(vector, "subjectRef"))
-    plaintext = encoded if field["pad"] is None else add_padding(encoded, field["pad"])
+    content = bytes.fromhex(vector["content"]) if "content" in vector else encoded
+    plaintext = content if field["pad"] is None else add_padding(content, field["pad"])
     same(value, vector["value"])
     same(encoded, vector["encoded"])
     same(encode_value(field["type"], value), vector["encoded"])
@@ -228,6 +230,7 @@ def checks():
         moved = lambda: same(provider_rewrap(vector), vector["rewrapped"])
         yield "rewraps.json", vector["name"], moved
     yield from must_fail(load("must-fail.json"))
+    yield from compressed_checks()
     yield from index_checks()
 
 
@@ -273,6 +276,16 @@ def must_fail(file):
         known = file["providerUnwraps"] if unwraps is None else unwraps
         attempt = lambda: rewrap(vector, known)
         yield "must-fail.json", vector["name"], lambda: refused(vector["code"], attempt)
+
+
+def compressed_checks():
+    file = load("compressed.json")
+    for vector in file["open"]:
+        yield "compressed.json", vector["name"], lambda: opened(vector)
+    for vector in file["mustFail"]:
+        data = bytes.fromhex(vector["envelope"])
+        attempt = lambda: open_envelope(keyring(), data, vector["field"], vector["row"])
+        yield "compressed.json", vector["name"], lambda: refused(vector["code"], attempt)
 
 
 def index_checks():

@@ -1,5 +1,6 @@
 import { type Block, createBlock, lookUp, type Meaning, mergeOutputs } from './block'
-import type { EncryptedTables } from './encrypted-tables'
+import type { EncryptedTables, Source } from './encrypted-tables'
+import { implicitColumns } from './implicit-columns'
 import { collectSources, readCommonTables, type SourceReader } from './sources'
 import { closing, is, isName, type Token } from './tokens'
 
@@ -137,7 +138,8 @@ class Walker implements SourceReader {
       } else if (token.kind === 'word' && CLAUSES.has(token.value) && !this.#isPart(index)) {
         clause = CLAUSES.get(token.value) as Clause
         index++
-      } else index = this.#name(block, index, to, clause)
+      } else if (clause === 'select' && is(token, '*')) index = this.#everything(block, index)
+      else index = this.#name(block, index, to, clause)
     }
   }
 
@@ -202,6 +204,8 @@ class Walker implements SourceReader {
   /** Reads one token, or a name with its qualifiers. @returns the index after it */
   #name(block: Block, first: number, to: number, clause: Clause): number {
     const { tokens } = this
+    if (clause !== 'select' && clause !== 'from') this.#implicit(block, first, clause)
+    else if (is(tokens[first], 'natural')) this.#implicit(block, first, clause)
     if (!isName(tokens[first])) return first + 1
     let last = first
     while (last + 2 < to && is(tokens[last + 1], '.') && isName(tokens[last + 2])) last += 2
@@ -211,7 +215,7 @@ class Walker implements SourceReader {
       .slice(first, last + 1)
       .filter(isName)
       .map(({ value }) => value)
-    const meaning = this.#ownOutput(block, path, clause) ?? lookUp(block, path)
+    const meaning = this.#meaningOf(block, path, clause)
     const use = this.#useOf(first, last, clause)
     if (use === 'output' && clause === 'select') {
       block.outputs[block.outputs.length - 1] = { name: path.at(-1), column: meaning?.column, path }
@@ -220,11 +224,19 @@ class Walker implements SourceReader {
     return last + 1
   }
 
+  #implicit(block: Block, index: number, clause: Clause): void {
+    for (const meaning of implicitColumns(this.tokens, block, index, clause)) {
+      this.references.push({ ...meaning, first: index, last: index, use: 'expression' })
+    }
+  }
+
   /** ORDER BY and GROUP BY see the names of the SELECT list first. */
-  #ownOutput(block: Block, path: readonly string[], clause: Clause): Meaning | undefined {
-    if (path.length > 1 || (clause !== 'order' && clause !== 'group')) return undefined
-    const column = block.outputs.find(({ name }) => name === path[0])?.column
-    return column && { column, derived: true }
+  #meaningOf(block: Block, path: readonly string[], clause: Clause): Meaning | undefined {
+    const isKey = path.length === 1 && (clause === 'order' || clause === 'group')
+    const shown = isKey ? block.outputs.find(({ name }) => name === path[0]) : undefined
+    // A table's own column that is shown under its own name is meant as the column.
+    if (!shown || shown.path.at(-1) === path[0]) return lookUp(block, path)
+    return shown.column && { column: shown.column, derived: true }
   }
 
   #useOf(first: number, last: number, clause: Clause): Reference['use'] {
@@ -246,11 +258,20 @@ class Walker implements SourceReader {
   /** `alias.*` shows every column of the alias. */
   #star(block: Block, last: number, clause: Clause): number {
     const source = block.sources.get(this.tokens[last]?.value as string)
-    if (clause === 'select' && source) {
-      for (const [name, column] of source.encrypted) block.outputs.push({ name, column, path: [] })
-    }
-    return last + 2
+    if (clause === 'select' && source) showAll(block, source)
+    return last + 3
   }
+
+  /** `*` shows every column of every source; elsewhere it multiplies. */
+  #everything(block: Block, index: number): number {
+    const isPlace = index === this.#listStart || is(this.tokens[index - 1], ',')
+    if (isPlace) for (const source of block.sources.values()) showAll(block, source)
+    return index + 1
+  }
+}
+
+function showAll({ outputs }: Block, { encrypted }: Source): void {
+  for (const [name, column] of encrypted) outputs.push({ name, column, path: [] })
 }
 
 /** A place that shows no envelope. */

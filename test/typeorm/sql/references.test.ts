@@ -60,6 +60,14 @@ describe('findReferences', () => {
     ],
     ['SELECT 1 FROM person p WHERE p.id IS DISTINCT FROM p.email', ['expression']],
     ['SELECT p.id FROM person p FOR UPDATE OF p', []],
+    ['SELECT p.id, p.email FROM person p ORDER BY 2', ['output', 'expression?']],
+    ['SELECT p.id, p.email FROM person p ORDER BY 1 LIMIT 2', ['output']],
+    ['SELECT count(*) AS email FROM person p ORDER BY email', []],
+    ['SELECT email FROM person p GROUP BY email', ['output', 'group']],
+    ['SELECT 1 FROM ward w NATURAL JOIN person p', ['expression?']],
+    ['SELECT 1 FROM ward w JOIN person p USING (email)', ['expression']],
+    ['SELECT 1 FROM person p, person q WHERE p = q', ['expression?', 'expression?']],
+    ['SELECT 2 * p.id, p.* FROM person p', []],
     ['SELECT p.id FROM person p WHERE p.ward = $1::email', []],
   ])('%s', (sql, uses) => {
     expect(usesIn(sql)).toEqual(uses)
@@ -92,6 +100,7 @@ describe('findReferences', () => {
       ['output', 'expression?'],
     ],
     ['SELECT 1 FROM (SELECT p.* FROM person p) s WHERE s.email = $1', ['expression?']],
+    ['SELECT 1 FROM (SELECT * FROM person) s WHERE s.email = $1', ['expression?']],
     [
       'SELECT 1 FROM ward w, LATERAL (SELECT 1 FROM person p WHERE p.email = w.email) l',
       ['expression'],

@@ -30,6 +30,9 @@ interface Testable extends ColumnPlace {
 /** The condition that always holds. */
 export const ALWAYS: Condition = { kind: 'and', parts: [] }
 
+/** What query builders render for an object or brackets that say nothing. Find options drop such parts. */
+export const TRUE: Condition = { kind: 'plain', sql: '1=1' }
+
 /** Joins conditions, dropping those that say nothing; TypeORM drops empty alternatives as well. */
 export function join(kind: 'and' | 'or', conditions: readonly Condition[]): Condition {
   const parts = conditions.filter((condition) => !isEmpty(condition))

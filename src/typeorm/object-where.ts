@@ -1,6 +1,6 @@
 import { type EntityMetadata, InstanceChecker } from 'typeorm'
 import { compileCondition } from './compile-predicate'
-import { type Condition, join, lossyPlaces, supersetSql } from './condition'
+import { type Condition, join, lossyPlaces, supersetSql, TRUE } from './condition'
 import { type EncryptedColumn, encryptedColumnOf } from './encrypted-column'
 import { type Alias, internalsOf, type WhereCondition } from './internals'
 import { refuseQuery } from './predicate'
@@ -30,7 +30,7 @@ export function objectCondition(
       const sql = internalsOf(builder).createWhereConditionExpression(render(split.plain))
       split.conditions.push({ kind: 'plain', sql })
     }
-    return join('and', split.conditions)
+    return split.conditions.length === 0 ? TRUE : join('and', split.conditions)
   })
   return join('or', conditions)
 }

@@ -10,6 +10,7 @@ import {
   lossyPlaces,
   negate,
   supersetSql,
+  TRUE,
 } from './condition'
 import { encryptedColumnOf, encryptedColumnsOf } from './encrypted-column'
 import {
@@ -103,7 +104,7 @@ function conditionOf(reading: WhereReading, rendered: WhereCondition): Condition
     const [first = [], ...more] =
       typeof condition === 'string'
         ? textOrKnown(reading, condition)
-        : [[conditionOf(reading, condition)]]
+        : [[sayingSomething(conditionOf(reading, condition))]]
     if (type === 'or') alternatives.push(first)
     else alternatives.at(-1)?.push(...first)
     alternatives.push(...more)
@@ -138,6 +139,11 @@ export function applyPlan(map: ExpressionMap, { wheres, joins }: Plan): void {
     const condition = joins.get(join.alias.name)
     if (condition) join.condition = supersetSql(condition)
   }
+}
+
+/** Beside an OR a part without conditions makes all rows match. */
+function sayingSomething(condition: Condition): Condition {
+  return isEmpty(condition) ? TRUE : condition
 }
 
 function joinAlternatives(alternatives: readonly Condition[][]): Condition {

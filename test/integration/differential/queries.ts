@@ -1,0 +1,174 @@
+import type { FindManyOptions, ObjectLiteral } from 'typeorm'
+import { drawTests, isBeyond, nested, type Tests } from './conditions'
+import { type EntityShape, endsOf, type Graph, keysOf, pathsOf, shapeOf } from './graph'
+import type { Random } from './random'
+import type { Twin } from './twins'
+import { knowsOrder } from './values'
+import { testFor } from './writes'
+
+/** Conditions on an entity and on related ones. */
+export interface WhereTree {
+  readonly tests: Tests
+  readonly related: Readonly<Record<string, WhereTree>>
+}
+
+export type Direction =
+  | 'ASC'
+  | 'DESC'
+  | { readonly direction: 'ASC' | 'DESC'; readonly nulls: 'first' | 'last' }
+
+/** Which relations are loaded: a tree. */
+export interface Relations {
+  readonly [name: string]: Relations
+}
+
+export interface FindQuery {
+  readonly kind: 'find'
+  readonly entity: string
+  readonly verb: 'find' | 'findAndCount' | 'count' | 'exists' | 'findOne'
+  readonly where: readonly WhereTree[]
+  /** By path, also through to-one relations: `link0.p3`. */
+  readonly order: Readonly<Record<string, Direction>>
+  readonly skip: number | undefined
+  readonly take: number | undefined
+  readonly select: readonly string[] | undefined
+  readonly relations: Relations
+  readonly withDeleted: boolean
+  readonly strategy: 'join' | 'query'
+}
+
+export function drawFind(random: Random, graph: Graph): FindQuery {
+  const shape = random.pick(graph.entities)
+  const relations = drawRelations(random, graph, shape, 2)
+  const verb = random.weighted({ find: 6, findAndCount: 3, count: 1, exists: 1, findOne: 1 })
+  return {
+    ...{ kind: 'find', entity: shape.name, verb },
+    where: random.times(verb === 'findOne' ? 1 : 0, 3, () => drawWhere(random, graph, shape, 2)),
+    order: drawOrder(random, graph, shape, relations),
+    skip: random.chance(0.3) ? random.between(0, 8) : undefined,
+    take: random.chance(0.4) ? random.between(1, 8) : undefined,
+    select: random.chance(0.2) ? drawSelect(random, shape) : undefined,
+    relations,
+    withDeleted: random.chance(0.2),
+    strategy: random.chance(0.3) ? 'query' : 'join',
+  }
+}
+
+function drawRelations(random: Random, graph: Graph, shape: EntityShape, depth: number): Relations {
+  if (depth === 0) return {}
+  return Object.fromEntries(
+    endsOf(graph, shape.name)
+      .filter(() => random.chance(depth === 2 ? 0.4 : 0.2))
+      .map(({ name, target }) => [
+        name,
+        drawRelations(random, graph, shapeOf(graph, target), depth - 1),
+      ]),
+  )
+}
+
+function drawWhere(random: Random, graph: Graph, shape: EntityShape, depth: number): WhereTree {
+  const ends = depth === 0 ? [] : endsOf(graph, shape.name).filter(() => random.chance(0.2))
+  return {
+    tests: drawTests(random, pathsOf(shape), 2),
+    related: Object.fromEntries(
+      ends.map(({ name, target }) => [
+        name,
+        drawWhere(random, graph, shapeOf(graph, target), depth - 1),
+      ]),
+    ),
+  }
+}
+
+/** Total: the key comes last. */
+function drawOrder(
+  random: Random,
+  graph: Graph,
+  shape: EntityShape,
+  relations: Relations,
+): Record<string, Direction> {
+  const ones = endsOf(graph, shape.name).filter(
+    ({ many, name }) => !many && (name in relations || random.chance(UNSELECTED)),
+  )
+  const foreign = ones.flatMap(({ name, target }) =>
+    orderable(random, shapeOf(graph, target)).map((path) => `${name}.${path}`),
+  )
+  const paths = random.some([...orderable(random, shape), ...foreign], 3)
+  const order = Object.fromEntries(paths.map((path) => [path, drawDirection(random)]))
+  for (const key of keysOf(shape)) order[key] = 'ASC'
+  return order
+}
+
+/** TypeORM cannot page by what it does not select, where it joins as well. */
+const UNSELECTED = 0.05
+
+function orderable(random: Random, shape: EntityShape): string[] {
+  return [...pathsOf(shape)]
+    .filter(([, property]) => knowsOrder(property) || isBeyond(random, property))
+    .filter(([, { select }]) => select || random.chance(UNSELECTED))
+    .map(([path]) => path)
+}
+
+export function drawDirection(random: Random): Direction {
+  const direction = random.pick(['ASC', 'DESC'] as const)
+  return random.chance(0.7)
+    ? direction
+    : { direction, nulls: random.pick(['first', 'last'] as const) }
+}
+
+function drawSelect(random: Random, shape: EntityShape): string[] {
+  return [...keysOf(shape), ...random.some([...pathsOf(shape).keys()], 3)]
+}
+
+/** Asks one twin. */
+export async function runFind(query: FindQuery, twin: Twin): Promise<unknown> {
+  const repository = twin.dataSource.getRepository(twin.classOf(query.entity))
+  const options = findOptions(query, twin)
+  const { where, withDeleted } = options
+  if (query.verb === 'count' || query.verb === 'exists') {
+    return repository[query.verb]({ where, withDeleted } as FindManyOptions<ObjectLiteral>)
+  }
+  return repository[query.verb](options)
+}
+
+function findOptions(query: FindQuery, twin: Twin): FindManyOptions<ObjectLiteral> {
+  const { skip, take, select, relations, withDeleted, strategy } = query
+  return {
+    ...(query.where.length > 0 && { where: query.where.map((one) => buildWhere(one, twin)) }),
+    order: deep(query.order),
+    ...(skip !== undefined && { skip }),
+    ...(take !== undefined && { take }),
+    ...(select && { select: deep(Object.fromEntries(select.map((path) => [path, true]))) }),
+    relations: relationsOption(relations),
+    ...{ withDeleted, relationLoadStrategy: strategy },
+  } as FindManyOptions<ObjectLiteral>
+}
+
+function buildWhere({ tests, related }: WhereTree, twin: Twin): ObjectLiteral {
+  const own = Object.entries(tests).map(([path, test]) => [path, testFor(path, test, twin)])
+  const others = Object.entries(related).map(([name, tree]) => [name, buildWhere(tree, twin)])
+  return { ...nested(Object.fromEntries(own)), ...Object.fromEntries(others) }
+}
+
+function relationsOption(relations: Relations): ObjectLiteral {
+  const entries = Object.entries(relations).map(([name, inner]) => [
+    name,
+    Object.keys(inner).length > 0 ? relationsOption(inner) : true,
+  ])
+  return Object.fromEntries(entries)
+}
+
+/** Paths of any depth as nested objects. */
+function deep(flat: Readonly<Record<string, unknown>>): ObjectLiteral {
+  const result: ObjectLiteral = {}
+  for (const [path, value] of Object.entries(flat)) {
+    const names = path.split('.')
+    const last = names.pop() as string
+    let place = result
+    for (const name of names) {
+      place[name] ??= {}
+      place = place[name]
+    }
+    place[last] = value
+  }
+  return result
+}

@@ -1,0 +1,115 @@
+import { Client } from 'pg'
+import { type BuilderQuery, drawBuilder, runBuilder } from './builders'
+import { compareTwins, shown, type Verdict } from './compare'
+import { drawWrite } from './draw-writes'
+import { type Graph, propertyNames } from './graph'
+import { drawFind, type FindQuery, runFind } from './queries'
+import type { Random } from './random'
+import { type State, stateOf, strayIndexes } from './state'
+import { startTwin, type Twin } from './twins'
+import { runWrite, type Write } from './writes'
+
+/** A graph in two schemas: encrypted, and in clear. */
+export interface Pair {
+  readonly graph: Graph
+  readonly sealed: Twin
+  readonly clear: Twin
+  close(): Promise<void>
+}
+
+export type Tally = Record<Verdict, number>
+
+export const emptyTally = (): Tally => ({
+  answered: 0,
+  'failed-alike': 0,
+  refused: 0,
+  'clear-failed': 0,
+})
+
+export async function startPair(graph: Graph, url: string, name: string): Promise<Pair> {
+  await createSchemas(url, [`${name}_sealed`, `${name}_clear`])
+  const sealed = await startTwin(graph, url, `${name}_sealed`, false)
+  const clear = await startTwin(graph, url, `${name}_clear`, true)
+  const close = async () => {
+    await sealed.dataSource.destroy()
+    await clear.dataSource.destroy()
+  }
+  return { graph, sealed, clear, close }
+}
+
+async function createSchemas(url: string, names: readonly string[]): Promise<void> {
+  const client = new Client({ connectionString: url })
+  await client.connect()
+  for (const name of names) await client.query(`CREATE SCHEMA "${name}"`)
+  await client.end()
+}
+
+/**
+ * Runs a write on both, and compares what it tells and every row afterwards.
+ *
+ * @param history - what was written before, for the failure
+ */
+export async function writeBoth(
+  pair: Pair,
+  write: Write,
+  history: readonly Write[],
+): Promise<{ verdict: Verdict; state: State }> {
+  const { graph, sealed, clear } = pair
+  const names = propertyNames(graph)
+  const show = () =>
+    `graph ${shown(graph)}\nbefore ${shown(history.slice(-6))}\nwrite ${shown(write)}`
+  const run = (inClear: boolean) => {
+    const twin = inClear ? clear : sealed
+    return runWrite(write, twin, twin.dataSource.manager)
+  }
+  const verdict = await compareTwins({ run, properties: names, show, strict: true })
+  let state: State = {}
+  const states = async (inClear: boolean) => {
+    const one = await stateOf(graph, inClear ? clear : sealed)
+    if (inClear) state = one
+    return one
+  }
+  await compareTwins({
+    ...{ run: states, properties: names, strict: true },
+    show: () => `rows after (${verdict})\n${show()}`,
+  })
+  const stray = await strayIndexes(sealed)
+  if (stray.length > 0)
+    throw new Error(`index columns of other rows than their values: ${stray}\n${show()}`)
+  if (verdict === 'refused') await alignSequences(pair)
+  return { verdict, state }
+}
+
+/** What was refused halfway may have drawn a key that the other twin never drew. */
+let aligned = 1
+async function alignSequences({ graph, sealed, clear }: Pair): Promise<void> {
+  aligned++
+  for (const { name, key } of graph.entities) {
+    if (key !== 'increment') continue
+    for (const { dataSource, schema } of [sealed, clear]) {
+      const table = `"${schema}"."${name.toLowerCase()}"`
+      await dataSource.query(`SELECT setval(pg_get_serial_sequence($1, 'id'), $2)`, [
+        table,
+        aligned * 1000,
+      ])
+    }
+  }
+}
+
+/** Runs a query on both. */
+export async function askBoth({ graph, sealed, clear }: Pair, query: Query): Promise<Verdict> {
+  const run = (inClear: boolean) => {
+    const twin = inClear ? clear : sealed
+    return query.kind === 'find' ? runFind(query, twin) : runBuilder(query, twin)
+  }
+  const show = () => `graph ${shown(graph)}\nquery ${shown(query)}`
+  return compareTwins({ run, properties: propertyNames(graph), show, strict: false })
+}
+
+export type Query = FindQuery | BuilderQuery
+
+export function drawQuery(random: Random, graph: Graph): Query {
+  return random.chance(0.5) ? drawFind(random, graph) : drawBuilder(random, graph)
+}
+
+export { drawWrite }

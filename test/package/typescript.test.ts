@@ -23,8 +23,8 @@ export function codeOf(error: unknown): MortiseErrorCode | undefined {
 
 const TYPEORM = `
 import type { Keyring } from 'mortise'
-import { Encrypted, withEncryption } from 'mortise/typeorm'
-import { Column, type DataSource, Entity, PrimaryGeneratedColumn } from 'typeorm'
+import { Encrypted, encryptedColumn, withEncryption } from 'mortise/typeorm'
+import { Column, type DataSource, Entity, EntitySchema, PrimaryGeneratedColumn } from 'typeorm'
 
 @Entity()
 export class Patient {
@@ -35,6 +35,32 @@ export class Patient {
   // @ts-expect-error: a number field stands on a number property
   @Encrypted('number') name!: string
 }
+
+enum Role {
+  Nurse,
+  Doctor,
+}
+
+export interface Member {
+  id: string
+  email: string
+  income: number | null
+  role: Role
+}
+
+export const memberSchema = new EntitySchema<Member>({
+  name: 'member',
+  columns: {
+    id: { type: 'uuid', primary: true },
+    ...encryptedColumn('email', { type: 'string', exact: true, column: 'text' }),
+    ...encryptedColumn<Member>('income', { type: Number, nullable: true }),
+    ...encryptedColumn<Member>('role', { type: 'number', enum: Role }),
+    // @ts-expect-error: no property of the entity
+    ...encryptedColumn('emial', { type: 'string' }),
+    // @ts-expect-error: a number is no string
+    ...encryptedColumn<Member>('income', { type: 'string' }),
+  },
+})
 
 export function install(dataSource: DataSource, keyring: Keyring): DataSource {
   return withEncryption(dataSource, { keyring })

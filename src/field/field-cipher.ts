@@ -52,15 +52,16 @@ export interface FieldCipher<V> extends FieldIndexCipher<V> {
   /**
    * Opens one envelope of this field.
    *
+   * @param envelope - bytes, or the text form of a text column, which begins with `mrt1.`
    * @throws ERR_ENVELOPE_MALFORMED, ERR_ENVELOPE_VERSION, ERR_ENVELOPE_FLAGS for other bytes
    * @throws ERR_KEY_NOT_FOUND, ERR_KEY_STATE where its key is unknown or may not open
    * @throws ERR_DECRYPTION_FAILED where anything else is wrong: one error for every cause
    */
-  open(envelope: Uint8Array | null): Promise<V | null>
+  open(envelope: Uint8Array | string | null): Promise<V | null>
   /** Seals many values, each under a DEK of its own; one look-up of the sealing key. */
   sealMany(values: readonly (V | null)[]): Promise<(Buffer | null)[]>
   /** Opens many envelopes; all keys that are not loaded are fetched with one store query. */
-  openMany(envelopes: readonly (Uint8Array | null)[]): Promise<(V | null)[]>
+  openMany(envelopes: readonly (Uint8Array | string | null)[]): Promise<(V | null)[]>
 }
 
 /**
@@ -128,7 +129,7 @@ function subjectCipher<V>(
   // A value that is null belongs to nobody, and needs no key.
   const toSeal = (value: V | null, of: OfSubject): ValueToSeal =>
     encoded(field, value, value === null ? null : subjectId(of?.subject, what))
-  const toOpen = (envelope: Uint8Array | null, of: OfSubject): ValueToOpen => ({
+  const toOpen = (envelope: Uint8Array | string | null, of: OfSubject): ValueToOpen => ({
     envelope,
     subject: envelope === null ? null : subjectId(of?.subject, what),
   })

@@ -1,5 +1,5 @@
 import { types } from 'node:util'
-import { parseEnvelope } from '../envelope/format'
+import { fromText, parseEnvelope } from '../envelope/format'
 import { createKeyRequest } from '../envelope/key-request'
 import { createOpener, keyNameOf } from '../envelope/open'
 import { sealRecords } from '../envelope/seal'
@@ -21,7 +21,8 @@ export interface ValueToSeal {
 
 /** A value to open; null stays null. */
 export interface ValueToOpen {
-  readonly envelope: Uint8Array | null
+  /** Bytes, or the text form. */
+  readonly envelope: Uint8Array | string | null
   /** Canonical subject id; null for a field without subjects. */
   readonly subject: string | null
 }
@@ -51,17 +52,17 @@ export async function openValues(
   shredded: ShreddedValues,
 ): Promise<unknown[]> {
   const context = field.context(access.domain)
+  const envelopes = values.map(({ envelope }) =>
+    envelope === null ? null : envelopeBytes(envelope, field),
+  )
   const needed = createKeyRequest()
-  for (const { envelope } of values) {
-    if (envelope === null) continue
-    checkEnvelope(envelope, field)
-    needed.add(envelope, context)
-  }
+  for (const envelope of envelopes) if (envelope !== null) needed.add(envelope, context)
   if (needed.isEmpty) return values.map(() => null)
   const keys = await access.keysFor(needed.request)
   const refs = await subjectRefs(access, values)
   const opener = createOpener(keys.keyOf)
-  return values.map(({ envelope, subject }) => {
+  return values.map(({ subject }, index) => {
+    const envelope = envelopes[index]!
     if (envelope === null) return null
     const { id } = keyNameOf(envelope)
     const shreddedAt = keys.shreddedAt(id)
@@ -81,11 +82,15 @@ async function subjectRefs(
 }
 
 /** Step 1 of opening, with the field's name, before any key is looked up. */
-function checkEnvelope(envelope: Uint8Array, { name }: Field): void {
-  if (!types.isUint8Array(envelope)) {
-    throw new MortiseError('ERR_ENVELOPE_MALFORMED', `${name}: an envelope is a Uint8Array`, {
-      field: name,
-    })
+function envelopeBytes(envelope: Uint8Array | string, { name }: Field): Uint8Array {
+  const bytes = typeof envelope === 'string' ? fromText(envelope, name) : envelope
+  if (!types.isUint8Array(bytes)) {
+    throw new MortiseError(
+      'ERR_ENVELOPE_MALFORMED',
+      `${name}: an envelope is a Uint8Array, or its text form`,
+      { field: name },
+    )
   }
-  parseEnvelope(envelope, name)
+  parseEnvelope(bytes, name)
+  return bytes
 }

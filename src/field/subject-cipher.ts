@@ -27,17 +27,18 @@ export interface SubjectFieldCipher<V> extends FieldIndexCipher<V> {
   /**
    * Opens one envelope of this field and this subject.
    *
+   * @param envelope - bytes, or the text form
    * @throws ERR_SUBJECT_SHREDDED where the subject's key was destroyed, unless `shredded` is `'null'`
    * @throws ERR_DECRYPTION_FAILED for the value of another subject, and for every other cause
    * @throws what `FieldCipher.open` throws
    */
-  open(envelope: Uint8Array | null, of: OfSubject): Promise<V | null>
+  open(envelope: Uint8Array | string | null, of: OfSubject): Promise<V | null>
   /** Seals many values, each under a DEK of its own. */
   sealMany(
     values: readonly (OfSubject & { readonly value: V | null })[],
   ): Promise<(Buffer | null)[]>
   /** Opens many envelopes. */
   openMany(
-    envelopes: readonly (OfSubject & { readonly envelope: Uint8Array | null })[],
+    envelopes: readonly (OfSubject & { readonly envelope: Uint8Array | string | null })[],
   ): Promise<(V | null)[]>
 }

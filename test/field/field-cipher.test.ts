@@ -47,6 +47,24 @@ describe('seal and open', () => {
     expect(await open(envelope)).toStrictEqual(value)
   })
 
+  it('opens the text form of a text column as well', async () => {
+    const { sealMany, open, openMany } = cipher({ compress: true })
+    const long = 'Ada '.repeat(200)
+    const sealed = await sealMany(['Ada', long])
+    const texts = sealed.map((envelope) => `mrt1.${envelope!.toString('base64url')}`)
+    expect(texts[1]!.length).toBeLessThan(200)
+    expect(await openMany([texts[0]!, sealed[1]!, null])).toEqual(['Ada', long, null])
+    expect(await open(texts[1]!)).toBe(long)
+    for (const [text, code] of [
+      ['', 'ERR_ENVELOPE_MALFORMED'],
+      ['Ada', 'ERR_ENVELOPE_MALFORMED'],
+      [`${texts[0]}=`, 'ERR_ENVELOPE_MALFORMED'],
+      [texts[0]!.replace('mrt1.', 'mrt2.'), 'ERR_ENVELOPE_VERSION'],
+    ]) {
+      await expect(open(text!)).rejects.toThrow(failing(code!))
+    }
+  })
+
   it('keep null as null, without any key', async () => {
     const { seal, open, sealMany, openMany } = cipher({}, keyringOn(unavailable()))
     expect([await seal(null), await open(null)]).toEqual([null, null])

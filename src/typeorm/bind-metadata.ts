@@ -22,6 +22,7 @@ import {
 } from './encrypted-column'
 import { indexHiddenColumns } from './hidden-indexes'
 import type { ColumnMetadata } from './internals'
+import { findRowColumn } from './row-column'
 import { rememberEntities } from './row-of-id'
 import { findSubjectColumn } from './subject-column'
 import { bucketTransformer, envelopeTransformer, tokenTransformer } from './transformers'
@@ -55,7 +56,7 @@ function bindEntity(metadata: EntityMetadata, domain: string): readonly Encrypte
   indexHiddenColumns(metadata, columns)
   registerEncryptedColumns(metadata, columns)
   writeHiddenColumns(metadata)
-  if (columns.some(({ subject }) => subject !== null)) rememberEntities(metadata)
+  if (columns.some(({ subject, row }) => subject ?? row)) rememberEntities(metadata)
   return columns
 }
 
@@ -77,7 +78,8 @@ function bindColumn(
   if (hmac) deriveFrom(main, hmac, tokenTransformer(field))
   if (lofi) deriveFrom(main, lofi, bucketTransformer(field))
   const form = mark.options.column ?? 'bytea'
-  return { field, context: field.context(domain), main, form, hmac, lofi, subject }
+  const row = mark.options.bindRow ? findRowColumn(metadata, name) : null
+  return { field, context: field.context(domain), main, form, hmac, lofi, subject, row }
 }
 
 function hiddenColumn(

@@ -156,13 +156,14 @@ function pathOf({ main }: EncryptedColumn): string {
   return `${main.entityMetadata.tablePath}.${main.databaseName}`
 }
 
-function describe({ field, context, form, subject }: EncryptedColumn): unknown {
+function describe({ field, context, form, subject, row }: EncryptedColumn): unknown {
   const sealing = [
     form,
     field.values && [...field.values],
     context.pad,
     context.compressed,
     subject?.column.databaseName,
+    row?.column.databaseName,
   ]
   return [field.type, field.declaration, field.exact?.unique, ...sealing]
 }

@@ -46,6 +46,7 @@ function checkOverwrite(column: EncryptedColumn, metadata: EntityMetadata, on: O
   if (present.length > 0 && present.length < parts.length) {
     throw refuseQuery(field, `its columns are overwritten together: ${parts.join(', ')}`)
   }
+  checkBoundRow(column, on, present.length > 0)
   if (!subject || isConflictTarget(on, subject.column)) return
   const movesRow = overwritten.has(subject.column.databaseName)
   if (present.length > 0 && !movesRow) throw existingSubjectUnknown(column)
@@ -56,6 +57,21 @@ function checkOverwrite(column: EncryptedColumn, metadata: EntityMetadata, on: O
         `that subject: ${ofSubject(metadata, subject.column)}`,
     )
   }
+}
+
+/** The row that a conflict finds has the key of the one that was to be inserted only if that is the conflict. */
+function checkBoundRow({ field, row }: EncryptedColumn, on: OnUpdate, overwrites: boolean): void {
+  if (!row) return
+  const { conflict, overwrite = [] } = on
+  const { databaseName } = row.column
+  const onKey = Array.isArray(conflict) && conflict.length === 1 && conflict[0] === databaseName
+  if (onKey || !(overwrites || overwrite.includes(databaseName))) return
+  throw new MortiseError(
+    'ERR_ROW_UNKNOWN',
+    `${field.name} is bound to its row, and the row found by a conflict may have another ` +
+      `${row.name}: make that the conflict target`,
+    { field: field.name },
+  )
 }
 
 /** Then the row that is found has the very subject of the one that was to be inserted. */

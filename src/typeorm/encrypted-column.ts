@@ -3,6 +3,7 @@ import type { FieldContext } from '../envelope/field-context'
 import type { StoredForm } from '../envelope/stored-form'
 import type { Field } from '../field'
 import type { ColumnMetadata } from './internals'
+import type { RowColumn } from './row-column'
 import type { SubjectColumn } from './subject-column'
 
 /** One encrypted property of one entity in one DataSource: its field and its three columns. */
@@ -20,6 +21,8 @@ export interface EncryptedColumn {
   readonly lofi: ColumnMetadata | null
   /** Holds the subject whose key seals the value; null where a KEK does. */
   readonly subject: SubjectColumn | null
+  /** Holds the primary key that the value is bound to; null where it may be moved between rows. */
+  readonly row: RowColumn | null
 }
 
 const byColumn = new WeakMap<ColumnMetadata, EncryptedColumn>()

@@ -5,9 +5,10 @@ import { internalsOf } from './internals'
 import { rewriteExactCondition } from './object-where'
 import { redactQueryError } from './redact'
 import { whileSending } from './rewritten-builder'
+import { rowIdOf } from './row-column'
 import { stateOf } from './select-state'
 import { rewriteStatement } from './sql/rewrite-statement'
-import { type SubjectColumn, subjectIdOf } from './subject-column'
+import { subjectIdOf } from './subject-column'
 import { beginRow, bindParameter, checkValueSet, type RowWrite } from './write-record'
 
 /** What one rendering of an INSERT knows: its rows, by index, and the one being rendered. */
@@ -79,12 +80,11 @@ export class EncryptedInsertBuilder<E extends ObjectLiteral> extends InsertQuery
 
 /** A column that the statement leaves out gets its default, whatever the object says. */
 function insertedRow(values: ObjectLiteral, inserted: readonly ColumnMetadata[]): RowWrite {
-  const subjectOf = (subject: SubjectColumn) =>
-    inserted.includes(subject.column)
-      ? subjectIdOf(subject, subject.column.getEntityValue(values))
-      : null
-  return beginRow(
-    subjectOf,
-    'give it a value in the application; one that the database makes is known too late',
-  )
+  const given = (column: ColumnMetadata): unknown =>
+    inserted.includes(column) ? column.getEntityValue(values) : undefined
+  return beginRow({
+    subjectOf: (subject) => subjectIdOf(subject, given(subject.column)),
+    rowIdOf: (row) => rowIdOf(row, given(row.column)),
+    fix: 'give it a value in the application; one that the database makes is known too late',
+  })
 }

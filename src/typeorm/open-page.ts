@@ -7,6 +7,7 @@ import { subjectShredded } from '../keys/key-use'
 import type { EncryptedColumn } from './encrypted-column'
 import type { RawRow } from './internals'
 import { Opened } from './placeholder'
+import { rowIdOf } from './row-column'
 import type { Runtime } from './runtime'
 import { type SubjectColumn, subjectIdOf } from './subject-column'
 
@@ -17,6 +18,8 @@ export interface PageColumn {
   readonly column: EncryptedColumn
   /** Name of the row's subject in the raw row; null where the column has none. */
   readonly subjectKey: string | null
+  /** Name of the row's primary key in the raw row; null where the column is not bound to it. */
+  readonly rowKey: string | null
 }
 
 /** What the values of one page are opened with. */
@@ -62,7 +65,8 @@ export async function openPage(
 
 function openCell(page: Page, row: RawRow, place: PageColumn, sealed: Buffer): unknown {
   const { field, context, subject } = place.column
-  if (!subject) return page.opener.open(sealed, context)
+  const rowId = rowIdAt(row, place)
+  if (!subject) return page.opener.open(sealed, context, rowId)
   const { id } = keyNameOf(sealed, field.name)
   const shreddedAt = page.keys.shreddedAt(id)
   if (shreddedAt) {
@@ -73,7 +77,12 @@ function openCell(page: Page, row: RawRow, place: PageColumn, sealed: Buffer): u
   const ref = owner === null ? undefined : page.refs.get(owner)
   // A value whose row lost its subject is one that was moved, not one that cannot be asked for yet.
   if (ref === undefined) throw decryptionFailed(field.name)
-  return page.opener.open(sealed, context, undefined, ref)
+  return page.opener.open(sealed, context, rowId, ref)
+}
+
+function rowIdAt(row: RawRow, { rowKey, column }: PageColumn): Buffer | undefined {
+  if (!column.row) return undefined
+  return rowIdOf(column.row, row[rowKey as string]) ?? undefined
 }
 
 function subjectOfRow(row: RawRow, { subjectKey }: PageColumn, subject: SubjectColumn) {

@@ -3,6 +3,7 @@ import { columnSql } from './compile-predicate'
 import { type ColumnPlace, contradicts, type Evidence, isLossy, matches } from './condition'
 import { encryptedColumnsOf } from './encrypted-column'
 import {
+  type ColumnMetadata,
   type ExpressionMap,
   internalsOf,
   type RawRow,
@@ -32,7 +33,7 @@ export type PageColumns = readonly (PageColumn & { readonly alias: string })[]
 /**
  * The encrypted columns that TypeORM selects for the entities of the query.
  *
- * @param extras - gets the subject columns that it does not select
+ * @param extras - gets the subject and key columns that it does not select
  */
 export function selectedColumns(builder: object, extras: ExtraColumns): PageColumns {
   const internals = builder as SelectInternals
@@ -46,13 +47,12 @@ export function selectedColumns(builder: object, extras: ExtraColumns): PageColu
       const select = selects.find(({ selection }) => selection === sql)
       if (!select) return []
       const place = { alias: alias.name, column }
-      const subjectKey = subjectKeyOf(builder, place, extras, selects)
-      return [{ ...place, key: select.aliasName, subjectKey }]
+      return [{ ...place, key: select.aliasName, ...rowKeysOf(builder, place, extras, selects) }]
     })
   })
 }
 
-/** An encrypted column that is selected for mortise alone, with the subject of its row. */
+/** An encrypted column that is selected for mortise alone, with the subject and key of its row. */
 export function extraColumn(
   builder: object,
   place: ColumnPlace,
@@ -60,20 +60,23 @@ export function extraColumn(
 ): PageColumns[number] {
   const target = { alias: place.alias, builder: internalsOf(builder) }
   const key = extras.select(columnSql(target, place.column.main))
-  return { ...place, key, subjectKey: subjectKeyOf(builder, place, extras, []) }
+  return { ...place, key, ...rowKeysOf(builder, place, extras, []) }
 }
 
-/** The name in the raw row of the subject of a place, which is always selected along with it. */
-function subjectKeyOf(
+/** The names in the raw row of the subject and the key of a place, which are selected along with it. */
+function rowKeysOf(
   builder: object,
-  { alias, column }: ColumnPlace,
+  { alias, column: { subject, row } }: ColumnPlace,
   extras: ExtraColumns,
   selects: readonly SelectedColumn[],
-): string | null {
-  if (!column.subject) return null
-  const sql = columnSql({ alias, builder: internalsOf(builder) }, column.subject.column)
-  const select = selects.find(({ selection }) => selection === sql)
-  return select?.aliasName ?? extras.select(sql)
+): Pick<PageColumn, 'subjectKey' | 'rowKey'> {
+  const nameOf = (column: ColumnMetadata | undefined): string | null => {
+    if (!column) return null
+    const sql = columnSql({ alias, builder: internalsOf(builder) }, column)
+    const select = selects.find(({ selection }) => selection === sql)
+    return select?.aliasName ?? extras.select(sql)
+  }
+  return { subjectKey: nameOf(subject?.column), rowKey: nameOf(row?.column) }
 }
 
 /** Columns added to a SELECT under names that no application uses. */

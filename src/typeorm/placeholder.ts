@@ -15,6 +15,13 @@ export interface WriteRecord {
   readonly subject: string | null
 }
 
+/** What a placeholder knows once it belongs to a statement. */
+interface Bound {
+  readonly encoded: Buffer
+  readonly record?: WriteRecord | undefined
+  readonly rowId?: Buffer | undefined
+}
+
 let digestKey: SecretKey | undefined
 
 /** Per process, so that a digest in a log or cache key can be compared within it and nowhere else. */
@@ -36,18 +43,16 @@ export class Placeholder {
   readonly field: Field
   readonly use: PlaceholderUse
   readonly record: WriteRecord | undefined
+  /** What a row-bound value is sealed with. */
+  readonly rowId: Buffer | undefined
 
-  constructor(
-    field: Field,
-    use: PlaceholderUse,
-    value: unknown,
-    bound?: { encoded: Buffer; record?: WriteRecord },
-  ) {
+  constructor(field: Field, use: PlaceholderUse, value: unknown, bound?: Bound) {
     this.field = field
     this.use = use
     this.#value = value
     this.#encoded = bound?.encoded
     this.record = bound?.record
+    this.rowId = bound?.rowId
   }
 
   /** Whether this placeholder stands for `value`: what TypeORM's change detection asks. */
@@ -60,16 +65,12 @@ export class Placeholder {
    * while keys are loaded cannot change what is written.
    *
    * @param record - the row it is written to; undefined for a condition
+   * @param rowId - that row's primary key, where the field is bound to its row
    * @throws ERR_VALUE_INVALID where the value does not fit the field
    */
-  bind(record?: WriteRecord): Placeholder {
+  bind(record?: WriteRecord, rowId?: Buffer): Placeholder {
     const encoded = this.#encode()
-    return new Placeholder(
-      this.field,
-      this.use,
-      undefined,
-      record ? { encoded, record } : { encoded },
-    )
+    return new Placeholder(this.field, this.use, undefined, { encoded, record, rowId })
   }
 
   /**

@@ -91,7 +91,8 @@ async function sealPlaceholders(
 }
 
 function sealInput(placeholder: Placeholder, domain: string): SealInput {
-  return { field: placeholder.field.context(domain), encoded: placeholder.encoded }
+  const { field, encoded, rowId } = placeholder
+  return { field: field.context(domain), encoded, rowId }
 }
 
 async function resolveTokens(

@@ -2,8 +2,9 @@ import type { EntityMetadata, ObjectLiteral } from 'typeorm'
 import { type EncryptedColumn, encryptedColumnsOf } from './encrypted-column'
 import type { ColumnMetadata } from './internals'
 import { refuseQuery } from './predicate'
+import { type RowColumn, rowIdOf } from './row-column'
 import { type SubjectColumn, subjectIdOf } from './subject-column'
-import { fixedSubject, type WhereFacts } from './where-facts'
+import { fixedRow, fixedSubject, type WhereFacts } from './where-facts'
 import { beginRow, type RowWrite } from './write-record'
 
 /** What an UPDATE says about the rows that it matches. */
@@ -33,16 +34,37 @@ export interface UpdateWrite {
  */
 export function planUpdate(statement: UpdateStatement): UpdateWrite {
   const { metadata, values, written } = statement
+  for (const column of encryptedColumnsOf(metadata)) checkSameRow(statement, column)
   const missing = encryptedColumnsOf(metadata).filter(
     (column) => !written.has(column.main) && changesSubject(statement, column),
   )
   return {
     values: missing.reduce((all, column) => sealAgain(statement, all, column), values),
-    row: beginRow(
-      (subject) => subjectOf(statement, subject),
-      'load the row with it and save() it, or let the condition of update() fix it by a plain value',
-    ),
+    row: beginRow({
+      subjectOf: (subject) => subjectOf(statement, subject),
+      rowIdOf: (row) => rowOf(statement, row),
+      fix: 'load the row with it and save() it, or let the condition of update() fix it by a plain value',
+    }),
   }
+}
+
+/** A row that gets another primary key would keep values that are bound to the former one. */
+function checkSameRow(
+  { values, written, facts }: UpdateStatement,
+  { field, row }: EncryptedColumn,
+): void {
+  if (!row || !written.has(row.column)) return
+  const next = rowIdOf(row, row.column.getEntityValue(values))
+  const fixed = fixedRow(facts, row)
+  if (next && fixed?.equals(next)) return
+  throw refuseQuery(
+    field,
+    `it is bound to ${row.name}, which this statement may change: insert a new row and remove this one`,
+  )
+}
+
+function rowOf({ row: entity, facts }: UpdateStatement, row: RowColumn): Buffer | null {
+  return rowIdOf(row, entity && row.column.getEntityValue(entity)) ?? fixedRow(facts, row)
 }
 
 /** Whether the statement may move its rows to another subject than the one of a column's value. */

@@ -6,11 +6,12 @@ import {
 } from 'typeorm'
 import { encryptedColumnsOf } from './encrypted-column'
 import type { ColumnMetadata } from './internals'
+import { type RowColumn, rowIdOf } from './row-column'
 import { type SubjectColumn, subjectIdOf } from './subject-column'
 
 /**
- * What the conditions of a builder fix for every row that they match: subject columns and the plain
- * values that they equal. Undefined where an OR leaves rows that they do not describe.
+ * What the conditions of a builder fix for every row that they match: subject columns, the primary key
+ * of bound rows, and the plain values that they equal. Undefined where an OR leaves rows that they do not describe.
  */
 export type WhereFacts = ReadonlyMap<ColumnMetadata, unknown>
 
@@ -19,9 +20,11 @@ export function factsOf(metadata: EntityMetadata, where: unknown): WhereFacts {
   const facts = new Map<ColumnMetadata, unknown>()
   const [only, ...others] = Array.isArray(where) ? where : [where]
   if (typeof only !== 'object' || only === null || others.length > 0) return facts
-  for (const { subject } of encryptedColumnsOf(metadata)) {
-    const value = subject && plainValue(subject.column.getEntityValue(only as ObjectLiteral))
-    if (subject && value !== undefined) facts.set(subject.column, value)
+  for (const { subject, row } of encryptedColumnsOf(metadata)) {
+    for (const place of [subject, row]) {
+      const value = place && plainValue(place.column.getEntityValue(only as ObjectLiteral))
+      if (place && value !== undefined) facts.set(place.column, value)
+    }
   }
   return facts
 }
@@ -29,6 +32,11 @@ export function factsOf(metadata: EntityMetadata, where: unknown): WhereFacts {
 /** The subject that the facts name, canonical; null where they do not. */
 export function fixedSubject(facts: WhereFacts | undefined, subject: SubjectColumn): string | null {
   return subjectIdOf(subject, facts?.get(subject.column))
+}
+
+/** The one row that the facts name; null where they do not. */
+export function fixedRow(facts: WhereFacts | undefined, row: RowColumn): Buffer | null {
+  return rowIdOf(row, facts?.get(row.column))
 }
 
 /** `update(id, …)` arrives as an `Equal` on 1.x and as an `In` of one value on 0.3. */

@@ -4,37 +4,61 @@ import type { Field } from '../field'
 import { encryptedColumnOfField, encryptedColumnsOf } from './encrypted-column'
 import type { ColumnMetadata } from './internals'
 import { Placeholder, type WriteRecord } from './placeholder'
+import type { RowColumn } from './row-column'
 import type { SubjectColumn } from './subject-column'
 
 /** One row that a statement writes: one record, and so one DEK, for each subject in it. */
 export interface RowWrite {
   /** @throws ERR_ROW_UNKNOWN where the field has a subject and the row's is not known */
   recordOf(field: Field): WriteRecord
+  /**
+   * What a row-bound value is sealed with; undefined for a value that is not bound.
+   *
+   * @throws ERR_ROW_UNKNOWN where the row's primary key is not known
+   */
+  rowIdOf(field: Field): Buffer | undefined
 }
 
-/**
- * Begins a row.
- *
- * @param subjectOf - the canonical subject id in a column of this row, or null where it is not known
- * @param fix - what the application can do where it is not
- */
-export function beginRow(
-  subjectOf: (subject: SubjectColumn) => string | null,
-  fix: string,
-): RowWrite {
+/** What a statement says of the row that it writes. */
+export interface KnownRow {
+  /** The canonical subject id in a column of the row, or null where it is not known. */
+  subjectOf(subject: SubjectColumn): string | null
+  /** The row id, or null where it is not known. */
+  rowIdOf(row: RowColumn): Buffer | null
+  /** What the application can do where it is not. */
+  readonly fix: string
+}
+
+/** Begins a row. */
+export function beginRow(known: KnownRow): RowWrite {
   const records = new Map<ColumnMetadata | null, WriteRecord>()
   return {
     recordOf(field) {
       const { subject } = encryptedColumnOfField(field)
-      const known = records.get(subject?.column ?? null)
-      if (known) return known
-      const id = subject && subjectOf(subject)
-      if (subject && id === null) throw subjectUnknown(field, subject, fix)
+      const begun = records.get(subject?.column ?? null)
+      if (begun) return begun
+      const id = subject && known.subjectOf(subject)
+      if (subject && id === null) throw subjectUnknown(field, subject, known.fix)
       const record = { subject: id }
       records.set(subject?.column ?? null, record)
       return record
     },
+    rowIdOf(field) {
+      const { row } = encryptedColumnOfField(field)
+      if (!row) return undefined
+      const id = known.rowIdOf(row)
+      if (id === null) throw rowUnknown(field, row, known.fix)
+      return id
+    },
   }
+}
+
+function rowUnknown({ name }: Field, row: RowColumn, fix: string): MortiseError {
+  return new MortiseError(
+    'ERR_ROW_UNKNOWN',
+    `${name} is bound to its row, and ${row.name} of the row is not known here: ${fix}`,
+    { field: name },
+  )
 }
 
 function subjectUnknown({ name }: Field, subject: SubjectColumn, fix: string): MortiseError {
@@ -52,7 +76,8 @@ function subjectUnknown({ name }: Field, subject: SubjectColumn, fix: string): M
  */
 export function bindParameter(value: unknown, row: RowWrite | undefined): unknown {
   if (!row || !(value instanceof Placeholder)) return value
-  return value.use === 'bucket' ? value.bucket() : value.bind(row.recordOf(value.field))
+  if (value.use === 'bucket') return value.bucket()
+  return value.bind(row.recordOf(value.field), row.rowIdOf(value.field))
 }
 
 /**

@@ -103,6 +103,24 @@ describe('a text column beside a bytea one', () => {
     expect(await open(keyring, 'email', fromText(after.at(-1)?.email as string))).toBe('Adas')
   })
 
+  it('leaves the value of a writer that came in between', async () => {
+    const keyring = makeKeyring()
+    const target = tables.target(keyring, TABLE)
+    const [email] = await seal(keyring, { email: 'before' })
+    await execute('INSERT INTO person VALUES (1, $1, NULL)', toText(email as Buffer))
+    const [meanwhile] = await seal(keyring, { email: 'meanwhile' })
+    const { keyId } = await rotateKek(keyring, { purpose: 'data' })
+    target.before = async (sql) => {
+      if (!sql.startsWith('WITH page')) return
+      target.before = undefined
+      await execute('UPDATE person SET email = $1', toText(meanwhile as Buffer))
+    }
+    expect(await rewrap(target)).toMatchObject({ rewrapped: 1, skipped: 0, failedCount: 0 })
+    const [row] = await people()
+    expect(keyIdIn(fromText(row?.email as string))).toBe(keyId)
+    expect(await open(keyring, 'email', fromText(row?.email as string))).toBe('meanwhile')
+  })
+
   it('sends no ciphertext to the application', async () => {
     const keyring = makeKeyring()
     const target = tables.target(keyring, TABLE)

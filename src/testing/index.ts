@@ -1,5 +1,6 @@
 export type { ConformanceCheck, ConformanceTarget, MakeProvider } from './conformance/target'
 export { expectIndexed, type ObservedDataSource } from './expect-indexed'
+export { expectNoPlaintext } from './expect-no-plaintext'
 export { testKeyring } from './keyring'
 export type { KmsCall } from './kms/call-log'
 export type { KmsFault, KmsFaultEffect } from './kms/fault'

@@ -1,4 +1,5 @@
 import type { EntityMetadata, ObjectLiteral, ValueTransformer } from 'typeorm'
+import { FULL_BITS } from '../blind-index/token'
 import { MortiseError } from '../errors'
 import { defineField } from '../field'
 import {
@@ -25,6 +26,7 @@ import type { ColumnMetadata } from './internals'
 import { findRowColumn } from './row-column'
 import { rememberEntities } from './row-of-id'
 import { findSubjectColumn } from './subject-column'
+import { indexTokens } from './token-indexes'
 import { bucketTransformer, envelopeTransformer, tokenTransformer } from './transformers'
 
 /**
@@ -53,6 +55,7 @@ function bindEntity(metadata: EntityMetadata, domain: string): readonly Encrypte
   })
   checkHiddenColumns(metadata)
   if (columns.length === 0) return columns
+  indexTokens(metadata, columns)
   indexHiddenColumns(metadata, columns)
   registerEncryptedColumns(metadata, columns)
   writeHiddenColumns(metadata)
@@ -140,11 +143,11 @@ function conflictColumn(column: ColumnMetadata): ColumnMetadata {
   const encrypted = encryptedColumnOf(column)
   if (!encrypted) return column
   const { field, hmac } = encrypted
-  if (hmac && field.exact?.unique) return hmac
+  if (hmac && field.exact?.bits === FULL_BITS) return hmac
   throw new MortiseError(
     'ERR_QUERY_UNSUPPORTED',
-    `${field.name} cannot be a conflict path: only a unique exact index decides a conflict; ` +
-      'declare @Encrypted({ exact: { unique: true } })',
+    `${field.name} cannot be a conflict path: only untruncated tokens decide a conflict; declare ` +
+      'exact: { unique: true }, or exact: true and @Unique over several properties',
     { field: field.name },
   )
 }

@@ -15,6 +15,7 @@ import { restoreEnvelopes } from './placeholder'
 import { type Plan, planField, planOf, readsEncrypted } from './plan'
 import { refuseQuery } from './predicate'
 import { pageReading, singleStatement, windowOf, withinKeys } from './reading'
+import { redactQueryError } from './redact'
 import { redactParameters } from './redact-errors'
 import { rewriteOnInstance, whileSending } from './rewritten-builder'
 import { runtimeOf } from './runtime'
@@ -152,7 +153,9 @@ export class EncryptedSelectBuilder<E extends ObjectLiteral> extends SelectQuery
   }
 
   protected override async loadRawResults(queryRunner: QueryRunner): Promise<RawRow[]> {
-    const rows = await super.loadRawResults(queryRunner)
+    const rows: RawRow[] = await super.loadRawResults(queryRunner).catch((error: unknown) => {
+      throw redactQueryError(error, internalsOf(this).expressionMap.mainAlias)
+    })
     const { reader } = stateOf(this)
     return reader ? reader.read(rows, queryRunner) : rows
   }

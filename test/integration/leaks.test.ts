@@ -250,6 +250,16 @@ describe('errors', () => {
     expect(String((error as { detail?: unknown }).detail)).not.toContain(bucket)
   })
 
+  it('of a query that fails show neither token nor value', async () => {
+    const builder = people()
+      .createQueryBuilder('p')
+      .where({ email: EMAIL })
+      .andWhere('p.id / 0 > 1')
+    const error = await rejection(builder.getMany())
+    expect(error).toMatchObject({ code: '22012', parameters: ['[encrypted]'] })
+    expectNoPlaintext(everythingOf(error))
+  })
+
   it('of a value that does not fit name the property only', async () => {
     const error = await rejection(people().save({ ...someone(11), income: EMAIL as never }))
     expect(error).toMatchObject({ code: 'ERR_VALUE_INVALID' })

@@ -1,5 +1,6 @@
 import { InsertQueryBuilder, type InsertResult, type ObjectLiteral } from 'typeorm'
 import { checkInsertion } from './conflict'
+import { hideValues } from './hide-values'
 import type { ColumnMetadata } from './internals'
 import { internalsOf } from './internals'
 import { rewriteExactCondition } from './object-where'
@@ -77,6 +78,8 @@ export class EncryptedInsertBuilder<E extends ObjectLiteral> extends InsertQuery
     }
   }
 }
+
+hideValues(EncryptedInsertBuilder.prototype)
 
 /** A column that the statement leaves out gets its default, whatever the object says. */
 function insertedRow(values: ObjectLiteral, inserted: readonly ColumnMetadata[]): RowWrite {

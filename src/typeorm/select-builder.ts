@@ -8,6 +8,7 @@ import {
 import { countMatches, findPageKeys } from './candidates'
 import { type Condition, supersetSql } from './condition'
 import { findCondition } from './find-where'
+import { hideValues } from './hide-values'
 import { EncryptedInsertBuilder } from './insert-builder'
 import { dataSourceOf, internalsOf, type RawRow, type SelectInternals } from './internals'
 import { objectCondition, rewriteExactCondition } from './object-where'
@@ -181,6 +182,8 @@ export class EncryptedSelectBuilder<E extends ObjectLiteral> extends SelectQuery
     return super.executeExistsQuery(queryRunner)
   }
 }
+
+hideValues(EncryptedSelectBuilder.prototype)
 
 /**
  * TypeORM 1.x counts the distinct combinations of the selected columns. With the primary key among

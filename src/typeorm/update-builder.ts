@@ -4,6 +4,7 @@ import {
   UpdateQueryBuilder,
   type UpdateResult,
 } from 'typeorm'
+import { hideValues } from './hide-values'
 import { type ColumnMetadata, internalsOf } from './internals'
 import { rewriteExactCondition } from './object-where'
 import { redactQueryError } from './redact'
@@ -88,6 +89,8 @@ export class EncryptedUpdateBuilder<E extends ObjectLiteral> extends UpdateQuery
     }
   }
 }
+
+hideValues(EncryptedUpdateBuilder.prototype)
 
 /** By TypeORM's own rules: a relation sets its join columns, whatever the values say of them. */
 function writtenColumns(

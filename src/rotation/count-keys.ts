@@ -1,6 +1,6 @@
 import type { Query } from '../key-store/store'
 import type { EncryptedTable, EncryptedTableColumn } from '../schema'
-import { envelopeSql } from './envelope-sql'
+import { envelopeSql, ONCE } from './envelope-sql'
 import { underSubjectKey } from './subject-envelope'
 import { quote, tablePath } from './table-path'
 
@@ -44,12 +44,13 @@ function countStatement(table: EncryptedTable): string {
   const values = table.columns.map(
     ({ column, form }, place) => `(${place}, ${envelopeSql(`r.${quote(column)}`, form).prefix})`,
   )
+  const once = table.columns.some(({ form }) => form === 'text') ? ONCE : ''
   return `SELECT v.place, encode(substring(e.prefix from 1 for 1), 'hex') AS mark,
       s.subject, CASE WHEN NOT s.subject THEN encode(substring(e.prefix from 3 for 8), 'hex') END
         AS key_id, count(*)::text AS count
     FROM ${tablePath(table)} AS r
     CROSS JOIN LATERAL (VALUES ${values.join(', ')}) AS v(place, value)
-    CROSS JOIN LATERAL (SELECT substring(v.value from 1 for 10) AS bytes) AS b
+    CROSS JOIN LATERAL (SELECT substring(v.value from 1 for 10) AS bytes ${once}) AS b
     CROSS JOIN LATERAL (SELECT CASE WHEN octet_length(b.bytes) = 10
       AND b.bytes >= decode('e0', 'hex') AND b.bytes < decode('f0', 'hex')
       THEN b.bytes END AS prefix) AS e

@@ -16,6 +16,12 @@ export interface EnvelopeSql {
   stored(bytes: string): string
 }
 
+/**
+ * Ends a lateral SELECT whose columns PostgreSQL would otherwise compute anew wherever they are named:
+ * decoding text is what a statement over a text column spends its time with.
+ */
+export const ONCE = 'OFFSET 0'
+
 const PREFIX_DIGITS = 16
 const EMPTY = "decode('', 'hex')"
 const DIGIT = '[A-Za-z0-9_-]'

@@ -6,10 +6,11 @@ import {
   MAX_PROVIDER_WRAP_BYTES,
   WRAP_OFFSET,
 } from '../envelope/format'
+import type { StoredForm } from '../envelope/stored-form'
 import { MortiseError } from '../errors'
 import type { Query } from '../key-store/store'
 import type { EncryptedTable } from '../schema'
-import { type EnvelopeSql, envelopeSql } from './envelope-sql'
+import { type EnvelopeSql, envelopeSql, ONCE } from './envelope-sql'
 import { underSubjectKey } from './subject-envelope'
 import { quote, tableLabel, tablePath } from './table-path'
 
@@ -63,7 +64,7 @@ export async function rewrapStatements(
   const path = tablePath(table)
   const columns = table.columns.map(({ column, form }) => {
     const name = quote(column)
-    return { name, ...envelopeSql(`r.${name}`, form) }
+    return { name, form, ...envelopeSql(`r.${name}`, form) }
   })
   return {
     page: (after) => pageStatement(path, keys, columns, after),
@@ -78,15 +79,27 @@ interface KeyColumn {
 
 interface EnvelopeColumn extends EnvelopeSql {
   readonly name: string
+  readonly form: StoredForm
+}
+
+/** The prefixes of text columns, decoded once for each row: a join, and columns that name them. */
+function decodedOnce(columns: readonly EnvelopeColumn[]): [string, EnvelopeColumn[]] {
+  if (columns.every(({ form }) => form === 'bytea')) return ['', [...columns]]
+  const prefixes = columns.map(({ prefix }, i) => `${prefix} AS p${i + 1}`)
+  return [
+    `CROSS JOIN LATERAL (SELECT ${prefixes.join(', ')} ${ONCE}) AS p`,
+    columns.map((column, i) => ({ ...column, prefix: `p.p${i + 1}` })),
+  ]
 }
 
 /** `ORDER BY` and the row comparison use the column's collation alike, whatever it is. */
 function pageStatement(
   path: string,
   keys: readonly KeyColumn[],
-  columns: readonly EnvelopeColumn[],
+  stored: readonly EnvelopeColumn[],
   after: boolean,
 ): string {
+  const [decoding, columns] = decodedOnce(stored)
   const stale = columns.map(
     ({ prefix }) =>
       `(substring(${prefix} from 3 for 8) <> decode($1, 'hex') AND NOT ${underSubjectKey(prefix)})`,
@@ -99,7 +112,7 @@ function pageStatement(
       (column, i) => `substring(${column.bytes} from 1 for ${headWithin(column, i)}) AS h${i + 1}`,
     ),
   ].join(', ')}
-    FROM ${path} AS r
+    FROM ${path} AS r ${decoding}
     CROSS JOIN LATERAL (SELECT ${columns.map((column, i) => `${headBytes(column)} AS n${i + 1}`)}) AS l
     WHERE (${stale.join(' OR ')})${after ? ` AND (${names}) > (${cursor})` : ''}
     ORDER BY ${names} LIMIT $2::integer`

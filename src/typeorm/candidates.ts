@@ -41,8 +41,9 @@ export type RowKey = readonly unknown[]
 /**
  * The primary keys of the rows on a page, in order.
  *
- * One statement, so one snapshot: window functions count how many rows surely match before each
- * bucket, so that buckets outside of the page are neither sent nor opened.
+ * One statement, so one snapshot: it reads the buckets down to the one in which the page ends, and
+ * window functions count how many rows surely match before each, so that buckets outside of the page
+ * are neither sent nor opened.
  *
  * @throws ERR_REFINE_LIMIT where more than `maxRefine` rows beyond the page would be opened
  */
@@ -235,12 +236,26 @@ function windowSql(
         `("mortise$upto" > ${skip} OR NOT "${query.sure}")`,
         ...(take === undefined ? [] : [`"mortise$before" < ${skip + take}`]),
       ]
+  const read = take === undefined ? `(${inner})` : firstGroups(query, group, inner, skip + take)
   return (
-    `SELECT * FROM (SELECT c.*, ${counts.join(', ')} FROM (${inner}) c) w ` +
+    `SELECT * FROM (SELECT c.*, ${counts.join(', ')} FROM ${read} c) w ` +
     (conditions.length > 0 ? `WHERE ${conditions.join(' AND ')} ` : '') +
     `ORDER BY "${GROUP}"${within === '' ? '' : `, ${within}`}` +
     (limit === undefined || query.multiplied ? '' : ` LIMIT ${limit + 1}`)
   )
+}
+
+/**
+ * The candidates down to the end of the group in which the page ends: read in the order of the bucket's
+ * index and no further, so that a page costs its rows, those before it and one bucket, however large the
+ * table is. Candidates that may fall away are read beyond the count.
+ */
+function firstGroups(query: CandidateQuery, group: string, inner: string, rows: number): string {
+  if (query.multiplied) return `(${inner})`
+  const unsure = query.plan.lossy
+    ? ` + (SELECT count(*) FROM (${inner}) u WHERE NOT u."${query.sure}")`
+    : ''
+  return `(SELECT * FROM (${inner}) f ORDER BY ${group} FETCH FIRST (${rows}${unsure}) ROWS WITH TIES)`
 }
 
 async function refine(

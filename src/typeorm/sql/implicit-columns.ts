@@ -14,7 +14,8 @@ export function implicitColumns(
   const token = tokens[index] as Token
   if (token.kind === 'number') return placeColumn(tokens, block, index, clause)
   if (is(token, 'natural')) return allColumns(block)
-  return isWholeRow(tokens, index) ? allColumns(block, token.value) : []
+  const isRow = isWholeRow(tokens, index) && !isColumn(block, token.value)
+  return isRow ? allColumns(block, token.value) : []
 }
 
 /** `ORDER BY 2`, `GROUP BY 2`. */
@@ -36,6 +37,13 @@ function isWholeRow(tokens: readonly Token[], index: number): boolean {
   if (token?.kind !== 'word' && token?.kind !== 'quoted') return false
   if (is(before, '.') || is(after, '.', '(')) return false
   return before?.kind === 'operator' || after?.kind === 'operator' || is(after, 'is', 'in', 'not')
+}
+
+/** A column comes before the whole row of a table or alias with its name. */
+function isColumn({ sources }: Block, name: string): boolean {
+  return [...sources.values()].some(
+    ({ columns, encrypted }) => columns?.has(name) || encrypted.has(name),
+  )
 }
 
 function allColumns({ sources }: Block, alias?: string): Meaning[] {

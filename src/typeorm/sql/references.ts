@@ -58,6 +58,7 @@ export function findReferences(tokens: readonly Token[], tables: EncryptedTables
 /** One reading of one statement. */
 class Walker implements SourceReader {
   readonly references: Reference[] = []
+  readonly sourceNames: Set<number> = new Set()
   /** Opening parentheses of the subqueries that were read as sources. */
   readonly #read = new Set<number>()
   /** Where the SELECT list that is being read begins. */
@@ -209,6 +210,7 @@ class Walker implements SourceReader {
     if (!isName(tokens[first])) return first + 1
     let last = first
     while (last + 2 < to && is(tokens[last + 1], '.') && isName(tokens[last + 2])) last += 2
+    if (this.sourceNames.has(first)) return last + 1
     if (is(tokens[last + 1], '.')) return this.#star(block, last, clause)
     if (is(tokens[first - 1], 'as', '::') || is(tokens[last + 1], '(')) return last + 1
     const path = tokens

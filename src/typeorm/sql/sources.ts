@@ -6,6 +6,8 @@ import { closing, is, isName, type Token } from './tokens'
 export interface SourceReader {
   readonly tokens: readonly Token[]
   readonly tables: EncryptedTables
+  /** Tokens that name a table or give it an alias: no columns, whatever columns are called. */
+  readonly sourceNames: Set<number>
   /** Reads the query between two token indexes. */
   subquery(from: number, to: number, parent: Block): Block
 }
@@ -68,6 +70,7 @@ function readItem(reader: SourceReader, block: Block, from: number, to: number):
   while (is(tokens[index], 'only', 'lateral')) index++
   if (is(tokens[index], '(')) return readParenthesized(reader, block, index)
   const path: string[] = []
+  reader.sourceNames.add(index)
   for (; index < to && isName(tokens[index]); index += 2) {
     path.push((tokens[index] as Token).value)
     if (!is(tokens[index + 1], '.')) break
@@ -100,7 +103,7 @@ function tableOrCommonTable({ tables }: SourceReader, block: Block, path: string
 
 /** @returns the index after the alias */
 function nameSource(
-  { tokens }: SourceReader,
+  { tokens, sourceNames }: SourceReader,
   block: Block,
   from: number,
   source: Source | undefined,
@@ -110,6 +113,7 @@ function nameSource(
   const token = tokens[index]
   const isAlias =
     isName(token) && (token.kind === 'quoted' || index > from || !AFTER_TABLE.has(token.value))
+  if (isAlias) sourceNames.add(index)
   const name = isAlias ? token.value : ownName
   if (source && name !== undefined) block.sources.set(name, source)
   return isAlias ? index + 1 : index

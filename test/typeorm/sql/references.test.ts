@@ -15,7 +15,7 @@ const person: Source = {
 const ward: Source = { encrypted: new Map(), columns: new Set(['id', 'email']), derived: false }
 const tables: EncryptedTables = {
   mentionedIn: () => true,
-  find: (path) => ({ person, ward })[path.at(-1) as string],
+  find: (path) => ({ person, ward, email: person })[path.at(-1) as string],
 }
 
 /** The uses of envelopes in a statement, in its order; a `?` where they may only be refused. */
@@ -52,6 +52,12 @@ describe('findReferences', () => {
     ['UPDATE "person" SET "email" = $1, "ward" = $2 WHERE "email" = $3', ['target', 'expression']],
     ['UPDATE "person" SET "ward" = "email"', ['expression']],
     ['DELETE FROM "person" WHERE "email" = $1', ['expression']],
+    ['SELECT "email"."email" FROM "email" "email" WHERE "email"."id" = $1', ['output']],
+    ['SELECT p.id FROM email AS p JOIN ward email ON email.id = p.id', []],
+    ['UPDATE "email" SET "email" = $1 WHERE "email" = $2', ['target', 'expression']],
+    ['DELETE FROM "email" WHERE "email" = $1', ['expression']],
+    ['INSERT INTO "email"("id") VALUES ($1) RETURNING "id"', []],
+    ['SELECT 1 FROM ward a JOIN person p USING (email)', ['expression']],
     ['DELETE FROM ward USING person p WHERE p.email = $1', ['expression']],
     ['INSERT INTO "person"("id", "email") VALUES ($1, $2) RETURNING "email"', ['output']],
     [

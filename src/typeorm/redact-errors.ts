@@ -66,18 +66,23 @@ export function redactParameters(error: unknown, builder: object): unknown {
   return new EntityNotFoundError(error.entityClass, hidden)
 }
 
-/** Cuts tokens and buckets out of database errors before the DataSource's logger sees them. */
+/**
+ * Cuts tokens and buckets out of database errors before the DataSource's logger sees them. Whatever
+ * else is asked of the logger is answered by itself: it may have private fields.
+ */
 export function redactLogger(dataSource: DataSource): void {
   const { logger } = dataSource
-  const wrapped: Logger = Object.create(logger, {
-    logQueryError: {
-      value: (error: string | Error, ...rest: [string, never?, never?]) => {
-        for (const metadata of dataSource.entityMetadatas) {
-          redactQueryError(error, { name: '', hasMetadata: true, metadata })
-        }
-        logger.logQueryError(error, ...rest)
-      },
+  const logQueryError: Logger['logQueryError'] = (error, ...rest) => {
+    for (const metadata of dataSource.entityMetadatas) {
+      redactQueryError(error, { name: '', hasMetadata: true, metadata })
+    }
+    logger.logQueryError(error, ...rest)
+  }
+  dataSource.logger = new Proxy(logger, {
+    get(own, name) {
+      if (name === 'logQueryError') return logQueryError
+      const value: unknown = Reflect.get(own, name)
+      return typeof value === 'function' ? value.bind(own) : value
     },
   })
-  dataSource.logger = wrapped
 }

@@ -1,6 +1,6 @@
 import type { EntityMetadata } from 'typeorm'
 import { encryptedColumnsOf } from './encrypted-column'
-import type { Alias } from './internals'
+import { type Alias, dataSourceOfMetadata } from './internals'
 import { noteViolation } from './unique-violation'
 
 /** `detail` of a unique violation: `Key (email_hmac)=(\x01…) already exists.` */
@@ -30,6 +30,7 @@ export function redactQueryError(error: unknown, alias: Alias | undefined): unkn
 }
 
 function redactDetail(error: Record<string, unknown>, metadata: EntityMetadata): void {
+  if (isOfOther(error, metadata)) return
   if (ROW_DETAIL.test(String(error.detail)) && error.table === metadata.tableName) {
     if (encryptedColumnsOf(metadata).length > 0) error.detail = ROW_HIDDEN
     return
@@ -57,6 +58,16 @@ function redactParameters(error: Record<string, unknown>): void {
       ? '[encrypted]'
       : value,
   )
+}
+
+/**
+ * Whether the error is about the table of another entity, whose columns may have the same names. A
+ * table of none may be a partition of this one.
+ */
+function isOfOther({ schema, table }: Record<string, unknown>, metadata: EntityMetadata): boolean {
+  const isTable = (one: EntityMetadata) =>
+    one.tableName === table && (one.schema === undefined || one.schema === schema)
+  return !isTable(metadata) && dataSourceOfMetadata(metadata).entityMetadatas.some(isTable)
 }
 
 function isObject(value: unknown): value is Record<string, unknown> {

@@ -7,7 +7,7 @@ import {
 } from 'typeorm'
 import { countMatches, findPageKeys } from './candidates'
 import { type Condition, supersetSql } from './condition'
-import { findCondition } from './find-where'
+import { concernsEncrypted, findCondition } from './find-where'
 import { hideValues } from './hide-values'
 import { EncryptedInsertBuilder } from './insert-builder'
 import { dataSourceOf, internalsOf, type RawRow, type SelectInternals } from './internals'
@@ -82,17 +82,24 @@ export class EncryptedSelectBuilder<E extends ObjectLiteral> extends SelectQuery
     embedPrefix?: string,
   ): string {
     const state = stateOf(this)
+    const render = (part: unknown) => super.buildWhere(part as never, metadata, alias, embedPrefix)
     const build = (part: unknown): Condition => {
       state.lastCondition = undefined
-      const sql = super.buildWhere(part as never, metadata, alias, embedPrefix)
+      const sql = render(part)
       return state.lastCondition ?? { kind: 'plain', sql }
+    }
+    const remember = (sql: string, condition: Condition) => {
+      state.lastCondition = condition
+      state.conditions.set(sql, condition)
+      return sql
+    }
+    if (!concernsEncrypted(where, metadata, embedPrefix)) {
+      const sql = render(where)
+      return remember(sql, { kind: 'plain', sql })
     }
     const level = { metadata, alias, prefix: embedPrefix }
     const condition = findCondition(this, where, level, build)
-    state.lastCondition = condition
-    const sql = supersetSql(condition)
-    state.conditions.set(sql, condition)
-    return sql
+    return remember(supersetSql(condition), condition)
   }
 
   // biome-ignore lint/suspicious/noExplicitAny: TypeORM's own signature

@@ -111,11 +111,10 @@ function indexValue(field: Field, value: unknown): unknown {
 function membershipTest(field: Field, values: readonly unknown[]): Test {
   if (!field.exact)
     return (value) => values.some((one) => compareValues(field.type, value, one) === 0)
-  const encoded = values.map((value) => field.encodeForToken(value))
-  return (value) => {
-    const candidate = field.encodeForToken(value)
-    return encoded.some((one) => one.equals(candidate))
-  }
+  // A set: a list of n values that finds n rows would otherwise take n² comparisons.
+  const keyOf = (value: unknown) => field.encodeForToken(value).toString('latin1')
+  const keys = new Set(values.map(keyOf))
+  return (value) => keys.has(keyOf(value))
 }
 
 function compileComparison(target: Target, operator: Comparison, bound: unknown): Condition {

@@ -22,6 +22,7 @@ import { rewriteOnInstance, whileSending } from './rewritten-builder'
 import { runtimeOf } from './runtime'
 import { shareState, stateOf } from './select-state'
 import { rewriteStatement } from './sql/rewrite-statement'
+import { canBeSure, narrowToSure } from './sure-rows'
 import { EncryptedUpdateBuilder } from './update-builder'
 
 /**
@@ -184,7 +185,15 @@ export class EncryptedSelectBuilder<E extends ObjectLiteral> extends SelectQuery
   protected override async executeExistsQuery(queryRunner: QueryRunner): Promise<boolean> {
     if (!readsEncrypted(this)) return super.executeExistsQuery(queryRunner)
     const plan: Plan = planOf(this)
-    if (plan.lossy) return (await this.executeCountQuery(queryRunner)) > 0
+    if (plan.lossy) {
+      // One row inside of a range is an answer; only where there is none, its ends are opened.
+      if (canBeSure(plan.condition)) {
+        const sure = this.clone()
+        narrowToSure(sure, plan)
+        if (await super.executeExistsQuery.call(sure, queryRunner)) return true
+      }
+      return (await this.executeCountQuery(queryRunner)) > 0
+    }
     internalsOf(this).expressionMap.orderBys = {}
     return super.executeExistsQuery(queryRunner)
   }

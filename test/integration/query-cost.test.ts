@@ -1,0 +1,126 @@
+import { Between, type FindManyOptions, In, Like, MoreThan } from 'typeorm'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { createDatabase, type TestDatabase } from '../database'
+import { Person, Pet, type Setup, setUp } from './people'
+
+/** Rows in each of the six buckets of `income`. */
+const BUCKET = 100
+const ROWS = 6 * BUCKET
+
+let database: TestDatabase
+/** May open two buckets beyond a page, and `narrow` one row less. */
+let setup: Setup
+let narrow: Setup
+
+beforeAll(async () => {
+  database = await createDatabase()
+  setup = await setUp(database.url, [Person, Pet], {}, { maxRefine: 2 * BUCKET })
+  const people = Array.from({ length: ROWS }, (_, id) =>
+    Object.assign(new Person(), {
+      id,
+      ward: id % 3 ? 'A' : 'B',
+      email: `user${id}@example.com`,
+      income: ((id * 7) % ROWS) * 100,
+      surname: ['Abel', 'Abraham', 'Baker', 'Bauer', 'Cook', 'Cox'][id % 6],
+    }),
+  )
+  await setup.dataSource.getRepository(Person).insert(people)
+  await setup.dataSource.query('VACUUM ANALYZE person')
+  const { secret } = setup
+  const limits = { secret, maxRefine: 2 * BUCKET - 1 }
+  narrow = await setUp(database.url, [Person, Pet], { synchronize: false }, limits)
+})
+
+afterAll(async () => {
+  await narrow?.dataSource.destroy()
+  await setup?.dataSource.destroy()
+  await database?.drop()
+})
+
+const people = ({ dataSource } = setup) => dataSource.getRepository(Person)
+
+/** Rows that came from the database, by statement. */
+async function rowsSent(run: () => Promise<unknown>): Promise<number[]> {
+  const { subscribers } = setup.dataSource
+  const sent: number[] = []
+  subscribers.push({ afterQuery: ({ rawResults }) => void sent.push(rawResults.rows.length) })
+  try {
+    await run()
+  } finally {
+    subscribers.pop()
+  }
+  return sent
+}
+
+describe('rows that a query is sent', () => {
+  it.each<[string, FindManyOptions<Person>, number[]]>([
+    ['an exact condition', { where: { email: 'user3@example.com' } }, [1]],
+    ['a list of them', { where: { email: In(['user3@example.com', 'user4@example.com']) } }, [2]],
+    ['a prefix as long as the bucket', { where: { surname: Like('Ba%') } }, [2 * BUCKET]],
+    ['a longer one', { where: { surname: Like('Bak%') } }, [2 * BUCKET]],
+    ['a range', { where: { income: Between(15_050, 25_050) } }, [2 * BUCKET]],
+    ['an ordered page', { order: { income: 'ASC' }, take: 20 }, [BUCKET, 20]],
+    ['a deep one', { order: { income: 'DESC' }, skip: 250, take: 20 }, [BUCKET, 20]],
+    ['one across two buckets', { order: { income: 'ASC' }, skip: 290, take: 20 }, [200, 20]],
+  ])('%s', async (_, options, expected) => {
+    expect(await rowsSent(() => people().find(options))).toEqual(expected)
+  })
+
+  it('a count: the buckets at both ends', async () => {
+    const count = () => people().countBy({ income: Between(5_050, 34_950) })
+    expect(await rowsSent(count)).toEqual([2 * BUCKET])
+    expect(await count()).toBe(299)
+  })
+
+  it('exists: none where a bucket lies inside of the range, else the buckets at its ends', async () => {
+    const exists = (from: number, to: number) => () =>
+      people().existsBy({ income: Between(from, to) })
+    expect(await rowsSent(exists(5_050, 34_950))).toEqual([1])
+    expect(await exists(5_050, 34_950)()).toBe(true)
+    expect(await rowsSent(exists(2_050, 2_950))).toEqual([0, BUCKET])
+    expect(await exists(2_050, 2_950)()).toBe(true)
+    expect(await exists(2_010, 2_090)()).toBe(false)
+  })
+
+  it('exists asks nothing that no row can answer: tokens with bits, and prefixes', async () => {
+    const abel = () => people().existsBy({ surname: 'Abel' })
+    expect(await rowsSent(abel)).toHaveLength(1)
+    expect(await abel()).toBe(true)
+    const plain = () => people().existsBy([{ surname: 'Nobody' }, { ward: 'B' }])
+    expect(await rowsSent(plain)).toEqual([1])
+    expect(await plain()).toBe(true)
+  })
+})
+
+it('maxRefine is the number of rows that may be opened beyond the page', async () => {
+  const twoEnds = { income: Between(5_050, 34_950) }
+  const page = { order: { income: 'ASC' }, skip: 290, take: 20 } as const
+  expect(await people().countBy(twoEnds)).toBe(299)
+  await expect(people(narrow).countBy(twoEnds)).rejects.toMatchObject({
+    code: 'ERR_REFINE_LIMIT',
+    field: 'Person.income',
+  })
+  // A page of 20 in two buckets opens 180 rows beyond itself.
+  expect(await people(narrow).find(page)).toHaveLength(20)
+  const all = () =>
+    people(narrow).find({ where: { income: MoreThan(-1) }, order: { income: 'ASC' } })
+  expect(await all()).toHaveLength(ROWS)
+})
+
+it('an ordered page reads down to the bucket in which it ends, not the table', async () => {
+  setup.log.length = 0
+  await people().find({ order: { income: 'ASC' }, skip: 50, take: 20 })
+  const [statement] = (setup.log[0] as string).split(' -- ')
+  const runner = setup.dataSource.createQueryRunner()
+  await runner.startTransaction()
+  // A table this small is read faster without its indexes.
+  await runner.query('SET LOCAL enable_seqscan = off')
+  const [plan] = await runner.query(`EXPLAIN (ANALYZE, FORMAT JSON) ${statement}`)
+  await runner.rollbackTransaction()
+  await runner.release()
+  const counts = [...JSON.stringify(plan).matchAll(/"Actual Rows":\s*([\d.]+)/g)].map(([, n]) =>
+    Number(n),
+  )
+  expect(counts.length).toBeGreaterThan(3)
+  expect(Math.max(...counts)).toBeLessThanOrEqual(BUCKET + 1)
+})

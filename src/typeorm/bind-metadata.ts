@@ -56,7 +56,7 @@ function bindEntity(metadata: EntityMetadata, domain: string): readonly Encrypte
   checkHiddenColumns(metadata)
   if (columns.length === 0) return columns
   indexTokens(metadata, columns)
-  indexHiddenColumns(metadata, columns)
+  if (metadata.tableType !== 'view') indexHiddenColumns(metadata, columns)
   registerEncryptedColumns(metadata, columns)
   writeHiddenColumns(metadata)
   if (columns.some(({ subject, row }) => subject ?? row)) rememberEntities(metadata)

@@ -107,7 +107,7 @@ function incomingKeys(metadata: EntityMetadata): EntityMetadata['foreignKeys'] {
 
 /**
  * Two fields with one id would share keys, IVs and tokens: a value moved between them would open.
- * The same column seen through several classes of one inheritance tree is one field.
+ * The same column seen through several classes of one inheritance tree, or through a view, is one field.
  *
  * @throws ERR_FIELD_INVALID naming both fields, or the one column that is declared in two ways
  */
@@ -118,7 +118,7 @@ export function checkUniqueFieldIds(columns: readonly EncryptedColumn[]): void {
     const other = byId.get(field.fieldId)
     byId.set(field.fieldId, other ?? column)
     if (!other || other === column) continue
-    if (pathOf(other) !== pathOf(column)) {
+    if (pathOf(other) !== pathOf(column) && !isInView(other) && !isInView(column)) {
       throw invalid(
         field.name,
         `declared with the field id '${field.fieldId}' of ${other.field.name}; choose another fieldId`,
@@ -150,6 +150,11 @@ export function checkGroups(columns: readonly EncryptedColumn[]): void {
       )
     }
   }
+}
+
+/** Whether the column is of a view, which shows values that a table holds. */
+export function isInView({ main }: EncryptedColumn): boolean {
+  return main.entityMetadata.tableType === 'view'
 }
 
 function pathOf({ main }: EncryptedColumn): string {

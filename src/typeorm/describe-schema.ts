@@ -1,6 +1,7 @@
 import type { DataSource } from 'typeorm'
 import type { Keyring } from '../keys/keyring'
 import { type EncryptedTable, type EncryptedTableColumn, registerSchema } from '../schema'
+import { isInView } from './check-columns'
 import type { EncryptedColumn } from './encrypted-column'
 
 /** Tells rotation which tables and columns of a DataSource hold envelopes. */
@@ -19,7 +20,9 @@ export function describeSchema(
 /** By physical table: classes of one inheritance tree share theirs. */
 function tablesOf(columns: readonly EncryptedColumn[]): EncryptedTable[] {
   const tables = new Map<string, EncryptedTable & { columns: EncryptedTableColumn[] }>()
-  for (const { main, hmac, lofi, field, form, subject } of columns) {
+  for (const { main, hmac, lofi, field, form, subject } of columns.filter(
+    (one) => !isInView(one),
+  )) {
     const { tablePath, schema, tableName, primaryColumns } = main.entityMetadata
     const table = tables.get(tablePath) ?? {
       schema: schema ?? null,

@@ -1,6 +1,7 @@
 import { isMortiseError, MortiseError } from '../errors'
 import type { Session } from '../key-store/store'
 import type { KeyAccess } from '../keys/access'
+import { isInView } from './check-columns'
 import type { EncryptedColumn } from './encrypted-column'
 import { holdsValues, howToKeepValues, type StoredColumn, storedColumns } from './stored-columns'
 
@@ -53,7 +54,9 @@ async function checkStored(
   columns: readonly EncryptedColumn[],
   session: Session,
 ): Promise<readonly StoredColumn[]> {
-  const fields = new Map(columns.map((column) => [column.field.fieldId, column]))
+  // A table holds what its views show.
+  const inOrder = [...columns].sort((a, b) => Number(isInView(b)) - Number(isInView(a)))
+  const fields = new Map(inOrder.map((column) => [column.field.fieldId, column]))
   const stored = await storedColumns([...fields.values()], session.query)
   for (const one of stored) {
     if (one.type === null || one.type === one.column.form) continue

@@ -6,6 +6,7 @@ import { MortiseError } from '../errors'
 import type { Session } from '../key-store/store'
 import type { KeyAccess, SealingKey, TokenKey } from '../keys/access'
 import { encryptedColumnOfField } from './encrypted-column'
+import { dataSourceOf, internalsOf } from './internals'
 import { Placeholder, type WriteRecord } from './placeholder'
 
 /** What one DataSource needs to seal and to open: its keys, and whether they may be used yet. */
@@ -64,6 +65,20 @@ export async function resolvePlaceholders(
   })
   await resolveTokens(runtime, parameters, tokens, session)
   if (records.size > 0) await sealPlaceholders(runtime, parameters, records, session)
+}
+
+/** The statement of a builder with its placeholders resolved, on a connection that is given back. */
+export async function resolvedStatement(builder: object): Promise<[string, unknown[]]> {
+  const dataSource = dataSourceOf(builder)
+  const [sql, parameters] = internalsOf(builder).getQueryAndParameters()
+  if (!parameters.some((one) => one instanceof Placeholder)) return [sql, parameters]
+  const runner = dataSource.createQueryRunner()
+  try {
+    await resolvePlaceholders(runtimeOf(dataSource), parameters, sessionOf(runner))
+  } finally {
+    await runner.release()
+  }
+  return [sql, parameters]
 }
 
 async function sealPlaceholders(

@@ -19,7 +19,7 @@ import { pageReading, singleStatement, windowOf, withinKeys } from './reading'
 import { redactQueryError } from './redact'
 import { redactParameters } from './redact-errors'
 import { rewriteOnInstance, whileSending } from './rewritten-builder'
-import { runtimeOf } from './runtime'
+import { resolvedStatement, runtimeOf } from './runtime'
 import { shareState, stateOf } from './select-state'
 import { rewriteStatement } from './sql/rewrite-statement'
 import { canBeSure, narrowToSure } from './sure-rows'
@@ -135,7 +135,19 @@ export class EncryptedSelectBuilder<E extends ObjectLiteral> extends SelectQuery
   }
 
   override getQueryAndParameters(): [string, unknown[]] {
-    return whileSending(this, () => super.getQueryAndParameters())
+    const { prepared } = stateOf(this)
+    return prepared ?? whileSending(this, () => super.getQueryAndParameters())
+  }
+
+  /** TypeORM awaits no hook before it streams: tokens are made first. */
+  override async stream(): ReturnType<SelectQueryBuilder<E>['stream']> {
+    internalsOf(this).expressionMap.queryEntity = false
+    stateOf(this).prepared = await resolvedStatement(this)
+    try {
+      return await super.stream()
+    } finally {
+      stateOf(this).prepared = undefined
+    }
   }
 
   override async getOneOrFail(): Promise<E> {

@@ -19,6 +19,8 @@ export interface SelectState {
   clonedFrom: object | undefined
   /** Set while a statement is rendered that goes to the database next. */
   sending: boolean
+  /** A statement whose placeholders are resolved, for a call of TypeORM that cannot await it. */
+  prepared: [string, unknown[]] | undefined
   /** Set while mortise itself renders the statement of a plan. */
   rendering: boolean
 }
@@ -35,6 +37,7 @@ export function stateOf(builder: object): SelectState {
       reader: undefined,
       clonedFrom: undefined,
       sending: false,
+      prepared: undefined,
       rendering: false,
     }
     states.set(builder, state)
@@ -45,6 +48,6 @@ export function stateOf(builder: object): SelectState {
 /** Gives a clone or sub-builder the conditions that its SQL texts refer to. */
 export function shareState(from: object, to: object): void {
   const { conditions, reader, rendering } = stateOf(from)
-  const own = { clonedFrom: from, sending: false, lastCondition: undefined }
+  const own = { clonedFrom: from, sending: false, prepared: undefined, lastCondition: undefined }
   states.set(to, { conditions, reader, rendering, ...own })
 }

@@ -44,7 +44,7 @@ const AFTER = [
   ...[')', ',', ';', 'and', 'or', 'is', 'then', 'when', 'else', 'end', 'as', 'group', 'order'],
   ...['having', 'limit', 'offset', 'fetch', 'for', 'window', 'union', 'intersect', 'except'],
   ...['returning', 'inner', 'left', 'right', 'full', 'cross', 'join', 'natural', 'asc', 'desc'],
-  ...['nulls', 'from'],
+  ...['nulls', 'from', 'where', 'on', 'set'],
 ]
 
 /**

@@ -14,6 +14,7 @@ import { redactLogger, redactNotFound } from './redact-errors'
 import { installRuntime, type Runtime, resolvePlaceholders, sessionOf } from './runtime'
 import { guardSchemaBuilder } from './schema-guard'
 import { EncryptedSelectBuilder } from './select-builder'
+import { wrapProperty } from './wrap-property'
 
 /** How a DataSource is encrypted. */
 export interface EncryptionOptions {
@@ -133,11 +134,13 @@ function overrideMetadatas(dataSource: DataSource, bind: () => Promise<void>): v
 
 function overrideBuilders(dataSource: DataSource): void {
   const overridable = dataSource as unknown as Overridable
-  const createBuilder = overridable.createQueryBuilder.bind(dataSource)
-  overridable.createQueryBuilder = (...parameters) =>
-    Object.setPrototypeOf(createBuilder(...parameters), EncryptedSelectBuilder.prototype)
-  const createManager = overridable.createEntityManager.bind(dataSource)
-  overridable.createEntityManager = (queryRunner) => redactNotFound(createManager(queryRunner))
+  wrapProperty(overridable, 'createQueryBuilder', (create) => (...parameters) => {
+    const builder = create.apply(dataSource, parameters)
+    return Object.setPrototypeOf(builder, EncryptedSelectBuilder.prototype)
+  })
+  wrapProperty(overridable, 'createEntityManager', (create) => (queryRunner) => {
+    return redactNotFound(create.call(dataSource, queryRunner))
+  })
   redactNotFound(dataSource.manager)
 }
 

@@ -2,6 +2,7 @@ import { type DataSource, type EntityManager, EntityNotFoundError, type Logger }
 import { encryptedColumnOf } from './encrypted-column'
 import { readsEncrypted } from './plan'
 import { redactQueryError } from './redact'
+import { wrapProperty } from './wrap-property'
 
 /** The finders that put their criteria into an error. */
 const FINDERS = ['findOneOrFail', 'findOneByOrFail'] as const
@@ -66,19 +67,20 @@ export function redactParameters(error: unknown, builder: object): unknown {
   return new EntityNotFoundError(error.entityClass, hidden)
 }
 
-/**
- * Cuts tokens and buckets out of database errors before the DataSource's logger sees them. Whatever
- * else is asked of the logger is answered by itself: it may have private fields.
- */
+/** Cuts tokens and buckets out of database errors before the DataSource's logger sees them. */
 export function redactLogger(dataSource: DataSource): void {
-  const { logger } = dataSource
+  wrapProperty(dataSource, 'logger', (logger) => redacting(logger, dataSource))
+}
+
+/** Whatever else is asked of a logger is answered by itself: it may have private fields. */
+function redacting(logger: Logger, dataSource: DataSource): Logger {
   const logQueryError: Logger['logQueryError'] = (error, ...rest) => {
     for (const metadata of dataSource.entityMetadatas) {
       redactQueryError(error, { name: '', hasMetadata: true, metadata })
     }
     logger.logQueryError(error, ...rest)
   }
-  dataSource.logger = new Proxy(logger, {
+  return new Proxy(logger, {
     get(own, name) {
       if (name === 'logQueryError') return logQueryError
       const value: unknown = Reflect.get(own, name)

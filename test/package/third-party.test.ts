@@ -6,6 +6,7 @@ import { type Outcome, run } from './command'
 import { type Consumer, createConsumer, removeConsumer } from './consumer'
 
 const SETUP = 'encrypted-setup.cjs'
+const TRANSACTIONAL = 'transactional.cjs'
 const JEST_CONFIG = {
   rootDir: 'node_modules/nestjs-paginate/lib',
   testMatch: ['**/paginate.spec.js'],
@@ -23,17 +24,20 @@ const JEST_CONFIG = {
 describe.each([
   { version: '15.0.1', typeorm: '1', tests: 294 },
   { version: '13.3.0', typeorm: '0.3', tests: 290 },
-])('the tests of nestjs-paginate $version on TypeORM $typeorm', ({ version, typeorm, tests }) => {
+])('packages that use TypeORM $typeorm', ({ version, typeorm, tests }) => {
   let project: Consumer
   beforeAll(() => {
-    const peers = ['reflect-metadata', 'rxjs', 'pg', 'jest@30']
-    project = createConsumer([`nestjs-paginate@${version}`, `typeorm@${typeorm}`, ...peers])
-    project.write(SETUP, readFileSync(resolve(__dirname, SETUP), 'utf8'))
+    const tested = [`nestjs-paginate@${version}`, 'typeorm-transactional@0.5.0']
+    const peers = [`typeorm@${typeorm}`, 'reflect-metadata', 'rxjs', 'pg', 'jest@30']
+    project = createConsumer([...tested, ...peers])
+    for (const file of [SETUP, TRANSACTIONAL]) {
+      project.write(file, readFileSync(resolve(__dirname, file), 'utf8'))
+    }
     project.write('jest.config.json', JSON.stringify(JEST_CONFIG))
   })
   afterAll(() => removeConsumer(project))
 
-  it('pass with withEncryption installed, and send the same statements as without', async () => {
+  it('nestjs-paginate passes its tests and sends the same statements as without', async () => {
     const plain = await runTests(project, false)
     const encrypted = await runTests(project, true)
     const passed = new RegExp(`^Tests: +${tests} passed, ${tests} total$`, 'm')
@@ -41,6 +45,15 @@ describe.each([
     expect(encrypted.output).toMatch(passed)
     expect(plain.statements.length).toBeGreaterThan(400)
     expect(encrypted.statements).toEqual(plain.statements)
+  })
+
+  it('typeorm-transactional works with encrypted entities, before and after', async () => {
+    const database = await createDatabase()
+    const env = { DATABASE_URL: database.url }
+    const { code, output } = run(process.execPath, [TRANSACTIONAL], project.folder, env)
+    await database.drop()
+    expect(output).toBe('mortise first: ok\nmortise last: ok\n')
+    expect(code).toBe(0)
   })
 })
 

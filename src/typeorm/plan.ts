@@ -124,10 +124,9 @@ function joinConditions(
   const lossy = new Map<string, Condition>()
   for (const { direction, alias, parentAlias, condition } of joins) {
     if (direction === 'LEFT' || (parentAlias && outer.has(parentAlias))) outer.add(alias.name)
-    const alternatives =
-      outer.has(alias.name) || !condition ? undefined : textAlternatives(builder, condition)
-    const read = alternatives && joinAlternatives(alternatives)
-    if (read && isLossy(read)) lossy.set(alias.name, read)
+    if (outer.has(alias.name) || !condition) continue
+    const read = joinAlternatives(textAlternatives(builder, condition))
+    if (isLossy(read)) lossy.set(alias.name, read)
   }
   return lossy
 }
@@ -158,8 +157,7 @@ function textOrKnown(reading: WhereReading, text: string): Condition[][] {
   const known = stateOf(builder).conditions.get(text)
   if (known) return [[known]]
   const alternatives = textAlternatives(builder, text)
-  if (!alternatives) return [[{ kind: 'plain', sql: text }]]
-  reading.isRewritten = true
+  if (!alternatives.flat().every(isPlain)) reading.isRewritten = true
   // TypeORM puts brackets around each text where its option asks for them.
   const { isolateWhereStatements } = dataSourceOf(builder).options
   return isolateWhereStatements ? [[joinAlternatives(alternatives)]] : alternatives

@@ -1,5 +1,5 @@
 import { columnSql, compilePredicate, type Target } from './compile-predicate'
-import { type ColumnPlace, type Condition, isPlain, join } from './condition'
+import { type ColumnPlace, type Condition, join } from './condition'
 import { encryptedColumnOf } from './encrypted-column'
 import { type Alias, internalsOf } from './internals'
 import { negate } from './predicate'
@@ -16,20 +16,18 @@ interface Reading {
 }
 
 /**
- * Reads a WHERE condition given as SQL text, where it compares encrypted properties.
+ * Reads a WHERE condition given as SQL text.
  *
- * AND, OR, NOT and parentheses are understood down to single comparisons; everything else stays text.
+ * AND, OR, NOT and parentheses are understood down to single comparisons of encrypted properties;
+ * everything else stays text.
  *
- * @returns the alternatives of an OR, each a list of conditions, because TypeORM joins texts without
- *   brackets; undefined where the text may stay as it is
+ * @returns the alternatives of an OR, each a list of conditions: TypeORM joins texts without brackets, so
+ *   that the first and the last of them belong to what stands before and after
  * @throws ERR_QUERY_UNSUPPORTED where the declared indexes cannot answer a comparison
  */
-export function textAlternatives(builder: object, text: string): Condition[][] | undefined {
+export function textAlternatives(builder: object, text: string): Condition[][] {
   const tokens = tokenize(text)
-  const reading = { builder, text, tokens }
-  if (!tokens.some((_, index) => placeAt(reading, index))) return undefined
-  const alternatives = alternativesIn(reading, 0, tokens.length, false)
-  return alternatives.flat().every(isPlain) ? undefined : alternatives
+  return alternativesIn({ builder, text, tokens }, 0, tokens.length, false)
 }
 
 function alternativesIn(

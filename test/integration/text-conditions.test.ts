@@ -121,6 +121,20 @@ describe('SQL text in WHERE is answered as on the same rows in clear', () => {
     )
   })
 
+  it('a plain OR among them, beside ranges as text and as objects', async () => {
+    await bothAnswer((builder) =>
+      builder
+        .where(`p.ward = 'A' OR p.code IS NOT NULL`)
+        .andWhere(`p.code = 'x1' OR p.income BETWEEN -10000 AND -10000`),
+    )
+    await bothAnswer((builder) =>
+      builder
+        .where({ income: MoreThan(0) })
+        .andWhere(`p.ward = 'A' OR p.ward = 'B'`)
+        .orWhere({ score: MoreThan(7) }),
+    )
+  })
+
   it('brackets, their negation and objects among them', async () => {
     await bothAnswer((builder) =>
       builder

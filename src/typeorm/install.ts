@@ -14,6 +14,7 @@ import { redactLogger, redactNotFound } from './redact-errors'
 import { installRuntime, type Runtime, resolvePlaceholders, sessionOf } from './runtime'
 import { guardSchemaBuilder } from './schema-guard'
 import { EncryptedSelectBuilder } from './select-builder'
+import { afterSealing, endsTransaction, noteSealing } from './statement-order'
 import { wrapProperty } from './wrap-property'
 
 /** How a DataSource is encrypted. */
@@ -201,9 +202,12 @@ function keepKeyringWhileStarted(
 /** TypeORM awaits this with the very array that goes to the driver. */
 function placeholderResolver(runtime: Runtime): DataSource['subscribers'][number] {
   return {
-    beforeQuery: ({ parameters, queryRunner }) =>
-      Array.isArray(parameters) && parameters.some((one) => one instanceof Placeholder)
-        ? resolvePlaceholders(runtime, parameters, sessionOf(queryRunner))
-        : undefined,
+    beforeQuery({ query, parameters, queryRunner }) {
+      if (Array.isArray(parameters) && parameters.some((one) => one instanceof Placeholder)) {
+        const work = resolvePlaceholders(runtime, parameters, sessionOf(queryRunner))
+        return noteSealing(queryRunner, work)
+      }
+      return endsTransaction(query) ? afterSealing(queryRunner) : undefined
+    },
   }
 }

@@ -16,12 +16,17 @@ import type { Runtime } from './runtime'
 import { type PageReader, stateOf } from './select-state'
 import type { SortKey } from './sort-rows'
 
-/** The page that a builder asks for, or undefined for all rows. */
-export function windowOf(builder: object): Window | undefined {
-  const { skip, take, limit, offset } = internalsOf(builder).expressionMap
-  const first = offset ?? skip ?? 0
-  const count = limit ?? take ?? undefined
-  return first === 0 && count === undefined ? undefined : { skip: first, take: count }
+/** The page that a builder asks for, or undefined where one statement gives all rows. */
+export function windowOf(builder: object, { order, sorted }: Plan): Window | undefined {
+  const { skip, take, limit, offset, lockMode } = internalsOf(builder).expressionMap
+  // TypeORM leaves skip and take out where one of the others is set.
+  const isOfRows = limit !== undefined || offset !== undefined
+  const first = (isOfRows ? offset : skip) ?? 0
+  const count = (isOfRows ? limit : take) ?? undefined
+  // Plain keys are ranked by window functions, which PostgreSQL does not lock with.
+  const locksRanks = lockMode !== undefined && sorted && order.some(({ place }) => !place)
+  const isAll = first === 0 && count === undefined && !locksRanks
+  return isAll ? undefined : { skip: first, take: count }
 }
 
 /** TypeORM's own loading, with its rows opened and checked against their conditions. */

@@ -164,7 +164,7 @@ export class EncryptedSelectBuilder<E extends ObjectLiteral> extends SelectQuery
     if (!readsEncrypted(this)) return super.executeEntitiesAndRawResults(queryRunner)
     const runtime = runtimeOf(dataSourceOf(this))
     const plan = planOf(this)
-    const window = windowOf(this)
+    const window = windowOf(this, plan)
     const load = () => super.executeEntitiesAndRawResults(queryRunner)
     if (!plan.lossy && !plan.sorted) return pageReading(this, plan, runtime, load)
     if (!window) return singleStatement(this, plan, runtime, load)

@@ -6,7 +6,15 @@ import {
   type WhereExpressionBuilder,
 } from 'typeorm'
 import { drawTests, isBeyond, nested, type Tests } from './conditions'
-import { type End, type EntityShape, endsOf, type Graph, keysOf, pathsOf, shapeOf } from './graph'
+import {
+  askedPaths,
+  type End,
+  type EntityShape,
+  endsOf,
+  type Graph,
+  keysOf,
+  shapeOf,
+} from './graph'
 import { type Direction, drawDirection } from './queries'
 import type { Random } from './random'
 import { drawText, renderText, type Text } from './texts'
@@ -40,15 +48,22 @@ export interface Join {
   readonly on: Text | undefined
 }
 
+const VERBS = [
+  ...(['getMany', 'getManyAndCount', 'getCount', 'getExists', 'getOne'] as const),
+  ...(['getRawAndEntities', 'grouped'] as const),
+]
+
 export interface BuilderQuery {
   readonly kind: 'builder'
   readonly entity: string
-  readonly verb: 'getMany' | 'getManyAndCount' | 'getCount' | 'getExists' | 'getOne'
+  readonly verb: (typeof VERBS)[number]
   readonly joins: readonly Join[]
   readonly clauses: readonly Clause[]
   readonly order: Readonly<Record<string, Direction>>
   readonly skip: number | undefined
   readonly take: number | undefined
+  /** LIMIT, which counts joined rows. */
+  readonly limit: number | undefined
   readonly withDeleted: boolean
 }
 
@@ -67,18 +82,22 @@ export function drawBuilder(random: Random, graph: Graph): BuilderQuery {
   return {
     kind: 'builder',
     entity: shape.name,
-    verb: random.weighted({ getMany: 6, getManyAndCount: 2, getCount: 2, getExists: 1, getOne: 1 }),
+    verb: random.weighted({
+      ...{ getMany: 8, getManyAndCount: 3, getCount: 3, getExists: 1, getOne: 2 },
+      ...{ getRawAndEntities: 2, grouped: joins.length === 0 ? 1 : 0 },
+    }),
     joins,
     clauses: drawClauses(2, 3),
     order: drawOrder(random, shape, joins, graph),
     skip: random.chance(0.3) ? random.between(0, 6) : undefined,
     take: random.chance(0.4) ? random.between(1, 6) : undefined,
+    limit: joins.length === 0 && random.chance(0.1) ? random.between(1, 6) : undefined,
     withDeleted: random.chance(0.2),
   }
 }
 
 function aliased(alias: string, shape: EntityShape): [string, Property][] {
-  return [...pathsOf(shape)].map(([path, property]) => [`${alias}.${path}`, property])
+  return [...askedPaths(shape)].map(([path, property]) => [`${alias}.${path}`, property])
 }
 
 function drawJoins(random: Random, graph: Graph, shape: EntityShape): Join[] {
@@ -109,7 +128,7 @@ function drawCondition(
     ...{ object: 3, text: 5, brackets: depth > 0 ? 2 : 0, 'not-brackets': depth > 0 ? 1 : 0 },
     exists: subqueries.length > 0 && depth === 2 ? 1 : 0,
   })
-  if (kind === 'object') return { kind, tests: drawTests(random, pathsOf(shape), 2) }
+  if (kind === 'object') return { kind, tests: drawTests(random, askedPaths(shape), 2) }
   if (kind === 'text') return { kind, text: drawText(random, paths) }
   if (kind !== 'exists') return { kind, clauses: drawClauses(depth - 1, 2) }
   const { target, relation } = random.pick(subqueries)
@@ -154,18 +173,26 @@ export async function runBuilder(query: BuilderQuery, twin: Twin): Promise<unkno
   let parameters = 0
   const prefix = () => `q${parameters++}_`
   for (const clause of query.clauses) addClause(builder, builder, clause, twin, prefix)
-  for (const [path, direction] of Object.entries(query.order)) {
-    if (typeof direction === 'string') builder.addOrderBy(path, direction)
-    else
-      builder.addOrderBy(
-        path,
-        direction.direction,
-        direction.nulls === 'first' ? 'NULLS FIRST' : 'NULLS LAST',
-      )
+  if (query.verb === 'grouped') {
+    builder.select('e.counter', 'counter').addSelect('COUNT(*)', 'rows').groupBy('e.counter')
+    return builder.orderBy('e.counter').getRawMany()
   }
-  if (query.skip !== undefined) builder.skip(query.skip)
-  if (query.take !== undefined) builder.take(query.take)
-  return builder[query.verb]()
+  addOrder(builder, query)
+  if (query.verb !== 'getRawAndEntities') return builder[query.verb]()
+  return (await builder.getRawAndEntities()).entities
+}
+
+function addOrder(builder: Builder, { order, skip, take, limit }: BuilderQuery): void {
+  for (const [path, direction] of Object.entries(order)) {
+    if (typeof direction === 'string') builder.addOrderBy(path, direction)
+    else {
+      const nulls = direction.nulls === 'first' ? 'NULLS FIRST' : 'NULLS LAST'
+      builder.addOrderBy(path, direction.direction, nulls)
+    }
+  }
+  if (skip !== undefined) builder.skip(skip)
+  if (take !== undefined) builder.take(take)
+  if (limit !== undefined) builder.limit(limit)
 }
 
 function addJoin(builder: Builder, { path, alias, inner, select, on }: Join, twin: Twin): void {

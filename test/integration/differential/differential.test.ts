@@ -8,7 +8,7 @@ import { stateOf } from './state'
 import type { Write } from './writes'
 
 const SLOW = process.env.SLOW === '1'
-const GRAPHS = Number(process.env.GRAPHS ?? (SLOW ? 300 : 20))
+const GRAPHS = Number(process.env.GRAPHS ?? (SLOW ? 300 : 14))
 const WRITES = SLOW ? 120 : 40
 const QUERIES = SLOW ? 300 : 60
 /** The runs of every day are the same; a long one looks for something new. */

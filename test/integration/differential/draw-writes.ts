@@ -1,8 +1,19 @@
 import { drawTests } from './conditions'
-import { type End, type EntityShape, endsOf, type Graph, keysOf, pathsOf, shapeOf } from './graph'
+import {
+  askedPaths,
+  type End,
+  type EntityShape,
+  endsOf,
+  type Graph,
+  keysOf,
+  pathsOf,
+  shapeOf,
+  uuidOf,
+} from './graph'
 import type { Random } from './random'
 import { type Key, keyOf, type State } from './state'
-import { drawValue, type Property } from './values'
+import { drawText, type Text } from './texts'
+import { drawValue, knowsExactly, type Property } from './values'
 import type { Item, Where, Write } from './writes'
 
 /** Draws writes that the rows which are there make sense of, and some that violate constraints. */
@@ -10,7 +21,7 @@ export function drawWrite(random: Random, graph: Graph, state: State, inside = f
   const draw = drawing(random, graph, state)
   const op = random.weighted({
     ...{ save: 6, change: 6, insert: 3, update: 4, upsert: 2, 'qb-insert': 2, 'qb-update': 3 },
-    ...{ delete: 1, 'qb-delete': 1, remove: 1, soft: 2, increment: 1, relation: 2 },
+    ...{ delete: 1, 'qb-delete': 1, remove: 1, soft: 2, increment: 1, relation: 3 },
     transaction: inside ? 0 : 2,
   })
   return draw[op]()
@@ -25,32 +36,41 @@ function drawing(random: Random, graph: Graph, state: State) {
   const fallback = (): Write => ({ op: 'save', items: [itemOf(anyShape())], array: false })
   const itemOf = (shape: EntityShape, depth = 1, child = false) =>
     drawItem(random, graph, state, shape, depth, child)
-  const insertion = (op: 'save' | 'insert' | 'qb-insert'): Write => {
+  const insertion = (op: 'save' | 'insert'): Write => {
     const shape = anyShape()
     const child = shape.child !== undefined && random.chance(0.4)
-    const depth = op === 'save' ? 2 : 0
-    const items = random.times(1, 3, () => itemOf(shape, depth, child))
+    const items = random.times(1, 3, () => itemOf(shape, op === 'save' ? 2 : 0, child))
     return { op, items, array: items.length > 1 || random.chance(0.2) }
   }
+  const builderInsertion = (): Write => {
+    const shape = anyShape()
+    const items = random.times(1, 2, () => itemOf(shape, 0))
+    if (shape.key === 'increment' || random.chance(0.6)) return { op: 'qb-insert', items }
+    const overwrite = random.chance(0.4) ? [] : namesOf(shape)
+    return { op: 'qb-insert', items, conflict: { keys: keysOf(shape), overwrite } }
+  }
+  const namesOf = (shape: EntityShape) => random.some(shape.properties, 2).map(({ name }) => name)
   const onRows = (make: (shape: EntityShape, key: Key) => Write) => () => {
     const shape = filled()
     return shape ? make(shape, drawKey(random, shape, state)) : fallback()
   }
   const whereOf = (shape: EntityShape, key: Key): Where =>
     random.chance(0.5) ? { key } : { tests: drawSomeTests(random, shape) }
-  const statement = (op: 'update' | 'qb-update') =>
+  const whereOfBuilder = (shape: EntityShape, key: Key): Where =>
+    random.chance(0.3) ? { text: drawExactText(random, shape) } : whereOf(shape, key)
+  const statement = (op: 'update' | 'qb-update', where = whereOf) =>
     onRows((shape, key) => ({
       op,
       entity: shape.name,
-      where: whereOf(shape, key),
+      where: where(shape, key),
       values: drawChanges(random, shape, 1),
     }))
-  const deletion = (op: 'delete' | 'qb-delete') =>
-    onRows((shape, key) => ({ op, entity: shape.name, where: whereOf(shape, key) }))
+  const deletion = (op: 'delete' | 'qb-delete', where = whereOf) =>
+    onRows((shape, key) => ({ op, entity: shape.name, where: where(shape, key) }))
   return {
     save: () => insertion('save'),
     insert: () => insertion('insert'),
-    'qb-insert': () => insertion('qb-insert'),
+    'qb-insert': builderInsertion,
     change: onRows((shape, key): Write => {
       const relations = random.chance(0.4) ? drawRelated(random, graph, state, shape, 1) : {}
       return {
@@ -59,24 +79,27 @@ function drawing(random: Random, graph: Graph, state: State) {
         key,
         values: drawChanges(random, shape, 0),
         relations,
-        merge: random.chance(0.7),
+        how: random.weighted({
+          ...{ load: 4, 'load-selected': 2, 'plain-object': 3, preload: 1, merge: 2 },
+        }),
       }
     }),
     update: statement('update'),
-    'qb-update': statement('qb-update'),
+    'qb-update': statement('qb-update', whereOfBuilder),
     delete: deletion('delete'),
-    'qb-delete': deletion('qb-delete'),
+    'qb-delete': deletion('qb-delete', whereOfBuilder),
     remove: onRows((shape, key) => ({ op: 'remove', entity: shape.name, key })),
     soft: onRows((shape, key) => {
       if (!shape.softDelete)
-        return { op: 'change', entity: shape.name, key, values: {}, merge: true }
-      const op = random.pick(['softRemove', 'recover', 'softDelete', 'restore'] as const)
+        return { op: 'change', entity: shape.name, key, values: {}, how: 'load' }
+      const op = random.pick(SOFT)
       if (op === 'softRemove' || op === 'recover') return { op, entity: shape.name, key }
-      return { op, entity: shape.name, where: whereOf(shape, key) }
+      const where = op.startsWith('qb-') ? whereOfBuilder : whereOf
+      return { op, entity: shape.name, where: where(shape, key) }
     }),
     increment: onRows((shape, key) => ({
       ...{ op: random.pick(['increment', 'decrement'] as const), entity: shape.name },
-      ...{ where: whereOf(shape, key), by: random.between(1, 5) },
+      ...{ where: whereOf(shape, key), by: random.between(1, 5), column: 'counter' },
     })),
     upsert: () => drawUpsert(random, graph, state, anyShape()),
     relation: onRows(
@@ -88,6 +111,19 @@ function drawing(random: Random, graph: Graph, state: State) {
       rollback: random.chance(0.4),
     }),
   }
+}
+
+const SOFT = [
+  ...(['softRemove', 'recover', 'softDelete', 'restore'] as const),
+  ...(['qb-softDelete', 'qb-restore'] as const),
+]
+
+/** Statements that write know their columns by bare names. */
+function drawExactText(random: Random, shape: EntityShape): Text {
+  const own = [...askedPaths(shape)].filter(
+    ([path, property]) => !path.includes('.') && knowsExactly(property),
+  )
+  return drawText(random, new Map(own), 1, true)
 }
 
 function drawSomeTests(random: Random, shape: EntityShape) {
@@ -108,7 +144,7 @@ function newKey(random: Random, { key }: EntityShape): Key {
   const number = random.between(1, 60)
   if (key === 'composite')
     return { a: random.between(1, 9), b: random.pick(['x', 'y', 'z z', "q'q"]) }
-  if (key === 'uuid') return { id: `00000000-0000-4000-8000-${String(number).padStart(12, '0')}` }
+  if (key === 'uuid') return { id: uuidOf(number) }
   return { id: key === 'text' ? `k${number}` : number }
 }
 

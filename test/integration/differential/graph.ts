@@ -1,5 +1,5 @@
 import type { Random } from './random'
-import { drawProperty, type Property } from './values'
+import { drawProperty, knowsExactly, type Property } from './values'
 
 export type KeyKind = 'int' | 'uuid' | 'text' | 'increment' | 'composite'
 
@@ -14,6 +14,8 @@ export interface Relation {
   readonly nullable: boolean
   readonly cascade: boolean
   readonly inverseCascade: boolean
+  /** Loaded with every find of the owner. */
+  readonly eager: boolean
 }
 
 /** One end of a relation, as an entity sees it. */
@@ -35,6 +37,10 @@ export interface EntityShape {
   readonly embedded: readonly Property[]
   readonly softDelete: boolean
   readonly version: boolean
+  /** Has a plain property that names the subject of others. */
+  readonly tenant: boolean
+  /** Properties that are unique together. */
+  readonly uniqueTogether: readonly string[] | undefined
   /** Properties of a child class in the same table. */
   readonly child: readonly Property[] | undefined
 }
@@ -56,19 +62,26 @@ const KEYS: Readonly<Record<KeyKind, number>> = {
 
 export function drawGraph(random: Random): Graph {
   let count = 0
-  const property = (nullable?: boolean) => drawProperty(random, `p${count++}`, nullable)
   const names = NAMES.slice(0, random.between(1, NAMES.length))
-  const entities = names.map(
-    (name): EntityShape => ({
-      name,
-      key: random.weighted(KEYS),
-      properties: random.times(2, 6, () => property()),
+  const entities = names.map((name): EntityShape => {
+    const key = random.weighted(KEYS)
+    const tenant = random.chance(0.25)
+    const around = { hasTenant: tenant, bindable: key !== 'increment' && key !== 'composite' }
+    const property = (nullable?: boolean) => drawProperty(random, `p${count++}`, around, nullable)
+    const properties = random.times(2, 6, () => property())
+    const comparable = properties.filter((one) => knowsExactly(one) && !one.unique)
+    return {
+      ...{ name, key, tenant, properties },
       embedded: random.chance(0.4) ? random.times(1, 2, () => property()) : [],
       softDelete: random.chance(0.4),
       version: random.chance(0.4),
+      uniqueTogether:
+        comparable.length > 1 && random.chance(0.25)
+          ? comparable.slice(0, 2).map((one) => one.name)
+          : undefined,
       child: random.chance(0.25) ? random.times(1, 2, () => property(true)) : undefined,
-    }),
-  )
+    }
+  })
   return { entities, relations: drawRelations(random, names) }
 }
 
@@ -85,6 +98,7 @@ function drawRelations(random: Random, names: readonly string[]): Relation[] {
         nullable: owner === target || random.chance(0.75),
         cascade: random.chance(0.3),
         inverseCascade: random.chance(0.4),
+        eager: owner !== target && kind !== 'many-to-many' && random.chance(0.1),
       }
     })
 }
@@ -118,7 +132,33 @@ export function pathsOf(shape: EntityShape, child = false): Map<string, Property
   for (const property of shape.properties) paths.set(property.name, property)
   for (const property of shape.embedded) paths.set(`box.${property.name}`, property)
   if (child) for (const property of shape.child ?? []) paths.set(property.name, property)
+  if (shape.tenant) paths.set('tenant', TENANT)
   return paths
+}
+
+/** The same with those that no write sets at random. */
+export function askedPaths(shape: EntityShape, child = false): Map<string, Property> {
+  const paths = pathsOf(shape, child)
+  paths.set('counter', COUNTER)
+  for (const name of keysOf(shape)) paths.set(name, keyProperty(shape.key, name))
+  return paths
+}
+
+const plain = { nullable: false, select: true, unique: false, folded: false, sealed: undefined }
+const COUNTER: Property = { ...plain, name: 'counter', type: 'number', pool: [0, 1, 2, 3] }
+const TENANT: Property = { ...plain, name: 'tenant', type: 'string', pool: ['t1', 't2', 'T1'] }
+
+function keyProperty(key: KeyKind, name: string): Property {
+  if (key === 'text')
+    return { ...plain, name, type: 'string', pool: ['k1', 'k2', 'k30', 'k31', 'k50'] }
+  // Of the types, bytes are the one that has an order and no LIKE.
+  if (key === 'uuid') return { ...plain, name, type: 'bytes', pool: [1, 2, 30, 50].map(uuidOf) }
+  if (name === 'b') return { ...plain, name, type: 'string', pool: ['x', 'y', "q'q"] }
+  return { ...plain, name, type: 'number', pool: [1, 2, 5, 20, 30, 50] }
+}
+
+export function uuidOf(number: number): string {
+  return `00000000-0000-4000-8000-${String(number).padStart(12, '0')}`
 }
 
 export function keysOf({ key }: EntityShape): string[] {

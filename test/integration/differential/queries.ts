@@ -1,6 +1,12 @@
-import type { FindManyOptions, ObjectLiteral } from 'typeorm'
+import {
+  type EntityManager,
+  type FindManyOptions,
+  type FindOneOptions,
+  IsNull,
+  type ObjectLiteral,
+} from 'typeorm'
 import { drawTests, isBeyond, nested, type Tests } from './conditions'
-import { type EntityShape, endsOf, type Graph, keysOf, pathsOf, shapeOf } from './graph'
+import { askedPaths, type EntityShape, endsOf, type Graph, keysOf, pathsOf, shapeOf } from './graph'
 import type { Random } from './random'
 import type { Twin } from './twins'
 import { knowsOrder } from './values'
@@ -10,6 +16,8 @@ import { testFor } from './writes'
 export interface WhereTree {
   readonly tests: Tests
   readonly related: Readonly<Record<string, WhereTree>>
+  /** To-one relations that must lead nowhere. */
+  readonly absent: readonly string[]
 }
 
 export type Direction =
@@ -22,10 +30,22 @@ export interface Relations {
   readonly [name: string]: Relations
 }
 
+const VERBS = [
+  'find',
+  'findAndCount',
+  'findOne',
+  'findOneOrFail',
+  'count',
+  'exists',
+  'sum',
+] as const
+
 export interface FindQuery {
   readonly kind: 'find'
   readonly entity: string
-  readonly verb: 'find' | 'findAndCount' | 'count' | 'exists' | 'findOne'
+  /** Asked for by the child class. */
+  readonly child: boolean
+  readonly verb: (typeof VERBS)[number]
   readonly where: readonly WhereTree[]
   /** By path, also through to-one relations: `link0.p3`. */
   readonly order: Readonly<Record<string, Direction>>
@@ -35,15 +55,24 @@ export interface FindQuery {
   readonly relations: Relations
   readonly withDeleted: boolean
   readonly strategy: 'join' | 'query'
+  readonly relationIds: boolean
+  /** Asked twice, the second time out of the query cache. */
+  readonly cache: boolean
+  readonly lock: boolean
 }
 
 export function drawFind(random: Random, graph: Graph): FindQuery {
   const shape = random.pick(graph.entities)
+  const child = shape.child !== undefined && random.chance(0.4)
   const relations = drawRelations(random, graph, shape, 2)
-  const verb = random.weighted({ find: 6, findAndCount: 3, count: 1, exists: 1, findOne: 1 })
+  const isOne = random.chance(0.1)
+  const verb = isOne
+    ? random.pick(['findOne', 'findOneOrFail'] as const)
+    : random.weighted({ find: 6, findAndCount: 3, count: 1, exists: 1, sum: 1 })
+  const isPlain = Object.keys(relations).length === 0
   return {
-    ...{ kind: 'find', entity: shape.name, verb },
-    where: random.times(verb === 'findOne' ? 1 : 0, 3, () => drawWhere(random, graph, shape, 2)),
+    ...{ kind: 'find', entity: shape.name, child, verb },
+    where: random.times(isOne ? 1 : 0, 3, () => drawWhere(random, graph, shape, 2, child)),
     order: drawOrder(random, graph, shape, relations),
     skip: random.chance(0.3) ? random.between(0, 8) : undefined,
     take: random.chance(0.4) ? random.between(1, 8) : undefined,
@@ -51,6 +80,9 @@ export function drawFind(random: Random, graph: Graph): FindQuery {
     relations,
     withDeleted: random.chance(0.2),
     strategy: random.chance(0.3) ? 'query' : 'join',
+    relationIds: isPlain && random.chance(0.1),
+    cache: random.chance(0.1),
+    lock: isPlain && verb === 'find' && random.chance(0.1),
   }
 }
 
@@ -66,16 +98,27 @@ function drawRelations(random: Random, graph: Graph, shape: EntityShape, depth: 
   )
 }
 
-function drawWhere(random: Random, graph: Graph, shape: EntityShape, depth: number): WhereTree {
-  const ends = depth === 0 ? [] : endsOf(graph, shape.name).filter(() => random.chance(0.2))
+function drawWhere(
+  random: Random,
+  graph: Graph,
+  shape: EntityShape,
+  depth: number,
+  child = false,
+): WhereTree {
+  const ends = depth === 0 ? [] : endsOf(graph, shape.name)
+  const asked = ends.filter(() => random.chance(0.2))
+  const absent = ends.filter(({ many, owning }) => owning && !many && random.chance(0.05))
   return {
-    tests: drawTests(random, pathsOf(shape), 2),
+    tests: drawTests(random, askedPaths(shape, child), 2),
     related: Object.fromEntries(
-      ends.map(({ name, target }) => [
+      asked.map(({ name, target }) => [
         name,
         drawWhere(random, graph, shapeOf(graph, target), depth - 1),
       ]),
     ),
+    absent: absent
+      .map(({ name }) => name)
+      .filter((name) => !asked.some((end) => end.name === name)),
   }
 }
 
@@ -121,17 +164,25 @@ function drawSelect(random: Random, shape: EntityShape): string[] {
 
 /** Asks one twin. */
 export async function runFind(query: FindQuery, twin: Twin): Promise<unknown> {
-  const repository = twin.dataSource.getRepository(twin.classOf(query.entity))
+  const entity = twin.classOf(query.entity, query.child)
   const options = findOptions(query, twin)
   const { where, withDeleted } = options
-  if (query.verb === 'count' || query.verb === 'exists') {
-    return repository[query.verb]({ where, withDeleted } as FindManyOptions<ObjectLiteral>)
+  const ask = (manager: EntityManager): Promise<unknown> => {
+    const repository = manager.getRepository(entity)
+    if (query.verb === 'sum') return repository.sum('counter', where)
+    if (query.verb === 'count' || query.verb === 'exists') {
+      return repository[query.verb]({ where, withDeleted } as FindManyOptions<ObjectLiteral>)
+    }
+    return repository[query.verb](options as FindOneOptions<ObjectLiteral>)
   }
-  return repository[query.verb](options)
+  if (query.lock) return twin.dataSource.transaction(ask)
+  const { manager } = twin.dataSource
+  return query.cache ? [await ask(manager), await ask(manager)] : ask(manager)
 }
 
 function findOptions(query: FindQuery, twin: Twin): FindManyOptions<ObjectLiteral> {
   const { skip, take, select, relations, withDeleted, strategy } = query
+  const { relationIds, cache, lock } = query
   return {
     ...(query.where.length > 0 && { where: query.where.map((one) => buildWhere(one, twin)) }),
     order: deep(query.order),
@@ -139,14 +190,18 @@ function findOptions(query: FindQuery, twin: Twin): FindManyOptions<ObjectLitera
     ...(take !== undefined && { take }),
     ...(select && { select: deep(Object.fromEntries(select.map((path) => [path, true]))) }),
     relations: relationsOption(relations),
+    ...(relationIds && { loadRelationIds: true }),
+    ...(cache && { cache: true }),
+    ...(lock && { lock: { mode: 'pessimistic_write' } }),
     ...{ withDeleted, relationLoadStrategy: strategy },
   } as FindManyOptions<ObjectLiteral>
 }
 
-function buildWhere({ tests, related }: WhereTree, twin: Twin): ObjectLiteral {
+function buildWhere({ tests, related, absent }: WhereTree, twin: Twin): ObjectLiteral {
   const own = Object.entries(tests).map(([path, test]) => [path, testFor(path, test, twin)])
   const others = Object.entries(related).map(([name, tree]) => [name, buildWhere(tree, twin)])
-  return { ...nested(Object.fromEntries(own)), ...Object.fromEntries(others) }
+  const missing = absent.map((name) => [name, IsNull()])
+  return { ...nested(Object.fromEntries(own)), ...Object.fromEntries([...others, ...missing]) }
 }
 
 function relationsOption(relations: Relations): ObjectLiteral {

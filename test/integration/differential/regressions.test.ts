@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { createDatabase, type TestDatabase } from '../../database'
 import type { BuilderQuery } from './builders'
 import type { EntityShape, Graph } from './graph'
+import type { FindQuery } from './queries'
 import { askBoth, type Pair, startPair, writeBoth } from './run'
 import type { Property } from './values'
 
@@ -12,6 +13,9 @@ let pair: Pair | undefined
 
 beforeAll(async () => {
   database = await createDatabase()
+  pair = await startPair(graph, database.url, 'found')
+  const items = [1, 2, 3, 4].map((id) => ({ entity: 'Alpha', values: { id, p0: id * 6, p1: id } }))
+  await writeBoth(pair, { op: 'insert', items, array: true }, [])
 })
 
 afterAll(async () => {
@@ -26,23 +30,28 @@ const number = (name: string, sealed: Property['sealed']): Property => ({
 })
 const shape: EntityShape = {
   ...{ name: 'Alpha', key: 'int', embedded: [], softDelete: false, version: false },
+  ...{ tenant: false, uniqueTogether: undefined },
   properties: [number('p0', { range: { step: 10 } }), number('p1', undefined)],
   child: undefined,
 }
-const graph: Graph = { entities: [shape], relations: [] }
+const owned: EntityShape = {
+  ...{ ...shape, name: 'Beta', tenant: true },
+  properties: [number('p2', { subject: 'tenant', exact: true })],
+}
+const graph: Graph = { entities: [shape, owned], relations: [] }
 
 const builderQuery: BuilderQuery = {
   ...{ kind: 'builder', entity: 'Alpha', verb: 'getManyAndCount', joins: [], clauses: [] },
-  ...{ order: { 'e.id': 'ASC' }, skip: undefined, take: undefined, withDeleted: false },
+  ...{
+    order: { 'e.id': 'ASC' },
+    skip: undefined,
+    take: undefined,
+    limit: undefined,
+    withDeleted: false,
+  },
 }
 
 describe('objects without conditions in query builders', () => {
-  beforeAll(async () => {
-    pair = await startPair(graph, database.url, 'objects')
-    const items = [1, 2, 3].map((id) => ({ entity: 'Alpha', values: { id, p0: id * 6, p1: id } }))
-    await writeBoth(pair, { op: 'insert', items, array: true }, [])
-  })
-
   const range = { kind: 'object', tests: { p0: { op: '>', values: [13] } } } as const
   const nothing = { kind: 'object', tests: {} } as const
 
@@ -56,5 +65,38 @@ describe('objects without conditions in query builders', () => {
   ] as const)('match all rows beside %s', async (_, conditions) => {
     const clauses = conditions.map((condition) => ({ call: 'orWhere' as const, condition }))
     expect(await askBoth(pair as Pair, { ...builderQuery, clauses })).toBe('answered')
+  })
+})
+
+const findQuery: FindQuery = {
+  ...{ kind: 'find', entity: 'Alpha', child: false, verb: 'find', where: [], relations: {} },
+  ...{ order: { id: 'ASC' }, skip: undefined, take: undefined, select: undefined },
+  ...{ withDeleted: false, strategy: 'join', relationIds: false, cache: false, lock: false },
+}
+
+describe('a lock', () => {
+  it('of rows that are sorted by plain and encrypted properties', async () => {
+    const order = { p1: 'DESC', p0: 'ASC', id: 'ASC' } as const
+    expect(await askBoth(pair as Pair, { ...findQuery, order, lock: true })).toBe('answered')
+  })
+})
+
+describe('limit() and offset() beside skip() and take()', () => {
+  it.each([[{ limit: 2, skip: 1, take: 1 }], [{ skip: 1, take: 2 }]])('%o', async (page) => {
+    const order = { 'e.p0': 'DESC' } as const
+    expect(await askBoth(pair as Pair, { ...builderQuery, order, ...page })).toBe('answered')
+  })
+})
+
+describe('a save of several rows', () => {
+  it('changes none where one is refused while the values of another are sealed', async () => {
+    const row = (id: number, p2: number | undefined, tenant: string) => ({
+      ...{ entity: 'Beta', values: { id, tenant, ...(p2 !== undefined && { p2 }) } },
+    })
+    const before = [row(1, 1, 't1'), row(2, 2, 't1')]
+    await writeBoth(pair as Pair, { op: 'insert', items: before, array: true }, [])
+    const items = [row(1, 5, 't1'), row(2, undefined, 't2')]
+    const { verdict } = await writeBoth(pair as Pair, { op: 'save', items, array: true }, [])
+    expect(verdict).toBe('refused')
   })
 })

@@ -16,6 +16,7 @@ import {
   PrimaryColumn,
   PrimaryGeneratedColumn,
   TableInheritance,
+  Unique,
   VersionColumn,
 } from 'typeorm'
 import { testKeyring } from '../../../src/testing'
@@ -105,6 +106,8 @@ function declareEntity(entity: Class, shape: EntityShape, clear: boolean): void 
     )
   }
   on('counter', Column('int', { default: 0 }))
+  if (shape.tenant) on('tenant', Column('text'))
+  if (shape.uniqueTogether) Unique([...shape.uniqueTogether])(entity)
   if (shape.version) on('version', VersionColumn())
   if (shape.softDelete) on('deletedAt', DeleteDateColumn({ type: 'timestamptz' }))
   Entity()(entity)
@@ -121,13 +124,14 @@ function declareProperty(entity: Class, property: Property, clear: boolean): voi
 const writes = (cascade: boolean): ('insert' | 'update')[] => (cascade ? ['insert', 'update'] : [])
 
 function declareRelation(relation: Relation, classes: Map<string, Class>): void {
-  const { kind, name, inverse, nullable, cascade, inverseCascade } = relation
+  const { kind, name, inverse, nullable, cascade, inverseCascade, eager } = relation
   const owner = classes.get(relation.owner) as Class
   const target = classes.get(relation.target) as Class
   const onOwner = (decorator: unknown) => (decorator as Decorator)(owner.prototype, name)
   const onTarget = (decorator: unknown) => (decorator as Decorator)(target.prototype, inverse)
   const options = {
     nullable,
+    eager,
     cascade: writes(cascade),
     onDelete: nullable ? 'SET NULL' : 'CASCADE',
   } as const

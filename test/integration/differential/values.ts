@@ -15,6 +15,16 @@ export interface Property {
   readonly unique: boolean
   /** Equality ignores case. */
   readonly folded: boolean
+  /** What it is drawn from, where that is not all of its type. */
+  readonly pool?: readonly unknown[]
+}
+
+/** What an entity's shape lets a property declare. */
+export interface Surroundings {
+  /** There is a plain property `tenant`. */
+  readonly hasTenant: boolean
+  /** The primary key is one column, made by the application. */
+  readonly bindable: boolean
 }
 
 /** Few values, many of them on either side of a bucket's boundary: duplicates are the rule. */
@@ -62,6 +72,7 @@ const DECLARATIONS: Readonly<Record<ValueType, readonly EncryptedOptions[]>> = {
     { range: { prefix: 3 } },
     { exact: true, pad: 32 },
     { exact: true, column: 'text' },
+    { exact: true, compress: true },
   ],
   number: [
     { range: { step: 10_000 } },
@@ -86,7 +97,7 @@ const DECLARATIONS: Readonly<Record<ValueType, readonly EncryptedOptions[]>> = {
     { exact: true, range: { truncate: 'day' }, acceptLeakage },
   ],
   bytes: [{ exact: true }, { exact: { bits: 8 } }, { pad: 16 }],
-  json: [{}, { pad: 8 }, { column: 'text' }],
+  json: [{}, { pad: 8 }, { column: 'text' }, { compress: true, pad: 4 }],
 }
 
 const PLAIN_TYPES: readonly ValueType[] = [
@@ -111,6 +122,7 @@ const SEALED_TYPES: readonly ValueType[] = [
 export function drawProperty(
   random: Random,
   name: string,
+  { hasTenant, bindable }: Surroundings,
   nullable = random.chance(0.6),
 ): Property {
   const isSealed = random.chance(0.7)
@@ -126,11 +138,16 @@ export function drawProperty(
     : folded
       ? { exact: { normalize: 'lowercase', ...bits } }
       : random.pick(DECLARATIONS[type])
-  return { ...plain, unique, folded, sealed: { type, nullable, select, ...declared } }
+  const key = {
+    ...(hasTenant && random.chance(0.3) && { subject: 'tenant' }),
+    ...(bindable && random.chance(0.1) && { bindRow: true }),
+  }
+  return { ...plain, unique, folded, sealed: { type, nullable, select, ...key, ...declared } }
 }
 
 /** A value of the property, never null. */
-export function drawValue(random: Random, { type, unique, folded }: Property): unknown {
+export function drawValue(random: Random, { type, unique, folded, pool }: Property): unknown {
+  if (pool) return random.pick(pool)
   if (unique) return `u${random.between(1, 300)}`
   return random.pick(folded ? FOLDED : POOLS[type])
 }
@@ -148,7 +165,7 @@ export function inClear(property: Property | undefined, value: unknown): unknown
   return property?.folded && typeof value === 'string' ? value.toLowerCase() : value
 }
 
-/** TypeORM gives `numeric` as text, and 0.3 takes equal bytes for a change. */
+/** TypeORM gives `numeric` as text. */
 const bigintText = {
   to: (value: unknown) => (typeof value === 'bigint' ? String(value) : value),
   from: (value: unknown) => (typeof value === 'string' ? BigInt(value) : value),

@@ -1,7 +1,8 @@
 import type { EntityManager, ObjectLiteral } from 'typeorm'
 import { buildTest, nested, type Test, type Tests } from './conditions'
 import type { Key } from './state'
-import type { Twin } from './twins'
+import { renderText, type Text } from './texts'
+import type { Class, Twin } from './twins'
 
 /** An entity to be written: properties by path, and related entities. */
 export interface Item {
@@ -14,9 +15,18 @@ export interface Item {
 /** One call of one entry point, as data. */
 export type Write =
   | {
-      readonly op: 'save' | 'insert' | 'qb-insert'
+      readonly op: 'save' | 'insert'
       readonly items: readonly Item[]
       readonly array: boolean
+    }
+  | {
+      readonly op: 'qb-insert'
+      readonly items: readonly Item[]
+      /** ON CONFLICT with the primary key: DO NOTHING, or overwrite these properties. */
+      readonly conflict?: {
+        readonly keys: readonly string[]
+        readonly overwrite: readonly string[]
+      }
     }
   | {
       readonly op: 'change'
@@ -24,7 +34,8 @@ export type Write =
       readonly key: Key
       readonly values: Item['values']
       readonly relations?: Item['relations']
-      readonly merge: boolean
+      /** How the changed entity is come by. */
+      readonly how: 'load' | 'load-selected' | 'plain-object' | 'preload' | 'merge'
     }
   | {
       readonly op: 'update' | 'qb-update'
@@ -33,7 +44,13 @@ export type Write =
       readonly values: Item['values']
     }
   | {
-      readonly op: 'delete' | 'qb-delete' | 'softDelete' | 'restore'
+      readonly op:
+        | 'delete'
+        | 'qb-delete'
+        | 'softDelete'
+        | 'restore'
+        | 'qb-softDelete'
+        | 'qb-restore'
       readonly entity: string
       readonly where: Where
     }
@@ -43,6 +60,7 @@ export type Write =
       readonly op: 'increment' | 'decrement'
       readonly entity: string
       readonly where: Where
+      readonly column: string
       readonly by: number
     }
   | {
@@ -56,7 +74,11 @@ export type Write =
   | { readonly op: 'transaction'; readonly writes: readonly Write[]; readonly rollback: boolean }
 
 /** Rows by key, or by conditions. */
-export type Where = { readonly key: Key } | { readonly tests: Tests }
+export type Where =
+  | { readonly key: Key }
+  | { readonly tests: Tests }
+  /** For builders, whose conditions may be SQL text. */
+  | { readonly text: Text }
 
 class Rollback extends Error {}
 
@@ -118,25 +140,55 @@ async function runInsertion(
   if (write.op === 'upsert') {
     return told(await manager.upsert(entity, values, [...write.conflict]))
   }
-  if (write.op === 'insert')
+  if (write.op === 'insert') {
     return told(await manager.insert(entity, write.array ? values : (values[0] as object)))
-  return told(await manager.createQueryBuilder().insert().into(entity).values(values).execute())
+  }
+  const builder = manager.createQueryBuilder().insert().into(entity).values(values)
+  const conflict = 'conflict' in write ? write.conflict : undefined
+  if (conflict?.overwrite.length === 0) builder.orIgnore()
+  else if (conflict)
+    builder.orUpdate(columnsOf(entity, conflict.overwrite, manager), [...conflict.keys])
+  return told(await builder.execute())
+}
+
+/** An encrypted property is overwritten with its hidden columns. */
+function columnsOf(entity: Class, properties: readonly string[], manager: EntityManager): string[] {
+  const names = properties.flatMap((name) => [name, `${name}_hmac`, `${name}_lofi`])
+  const { columns } = manager.connection.getMetadata(entity)
+  return names.filter((name) => columns.some(({ databaseName }) => databaseName === name))
 }
 
 async function runChange(
-  { entity, key, values, relations = {}, merge }: Extract<Write, { op: 'change' }>,
+  { entity, key, values, relations = {}, how }: Extract<Write, { op: 'change' }>,
   twin: Twin,
   manager: EntityManager,
 ): Promise<unknown> {
+  const type = twin.classOf(entity)
   const given = plainValues({ entity, values, relations }, twin)
-  if (!merge) return manager.save(twin.classOf(entity), { ...key, ...given })
-  const loaded = await load(entity, key, twin, manager)
+  if (how === 'plain-object') return manager.save(type, { ...key, ...given })
+  if (how === 'preload') {
+    const loaded = await manager.preload(type, { ...key, ...given })
+    return loaded && manager.save(loaded)
+  }
+  const loaded =
+    how === 'load-selected'
+      ? await manager.findOne(type, { where: key, select: selectionOf({ ...key, ...given }) })
+      : await load(entity, key, twin, manager)
   if (!loaded) return null
+  if (how === 'merge') return manager.save(manager.merge(type, loaded, given))
   for (const [name, value] of Object.entries(given)) {
     if (name === 'box') Object.assign(loaded.box ?? {}, value)
     else loaded[name] = value
   }
-  return manager.save(loaded)
+  const saved = await manager.save(loaded)
+  // TypeORM sets undefined nullable properties to null, and the second time it writes them.
+  return how === 'load-selected' ? manager.save(saved) : saved
+}
+
+/** Only what will be changed. */
+function selectionOf(given: ObjectLiteral): ObjectLiteral {
+  const scalars = Object.keys(given).filter((name) => !/^(link|back|box)/.test(name))
+  return Object.fromEntries(scalars.map((name) => [name, true]))
 }
 
 async function runRelation(
@@ -154,27 +206,39 @@ async function runStatement(
   manager: EntityManager,
 ): Promise<unknown> {
   const entity = twin.classOf(write.entity)
-  const where = buildWhere(write.where, twin)
+  const builder = manager.createQueryBuilder()
   switch (write.op) {
     case 'update':
-      return told(await manager.update(entity, where, plainValues(write, twin)))
-    case 'qb-update':
       return told(
-        await manager
-          .createQueryBuilder()
-          .update(entity)
-          .set(plainValues(write, twin))
-          .where(where)
-          .execute(),
+        await manager.update(entity, criteria(write.where, twin), plainValues(write, twin)),
       )
+    case 'qb-update':
+      return execute(builder.update(entity).set(plainValues(write, twin)), write.where, twin)
     case 'qb-delete':
-      return told(await manager.createQueryBuilder().delete().from(entity).where(where).execute())
+      return execute(builder.delete().from(entity), write.where, twin)
+    case 'qb-softDelete':
+      return execute(manager.createQueryBuilder(entity, 'e').softDelete(), write.where, twin)
+    case 'qb-restore':
+      return execute(manager.createQueryBuilder(entity, 'e').restore(), write.where, twin)
     case 'increment':
-    case 'decrement':
-      return told(await manager[write.op](entity, where, 'counter', write.by))
+    case 'decrement': {
+      const where = criteria(write.where, twin)
+      return told(await manager[write.op](entity, where, write.column, write.by))
+    }
     default:
-      return told(await manager[write.op](entity, where))
+      return told(await manager[write.op](entity, criteria(write.where, twin)))
   }
+}
+
+interface Conditional {
+  where(condition: unknown, parameters?: ObjectLiteral): { execute(): Promise<ObjectLiteral> }
+}
+
+async function execute(builder: unknown, where: Where, twin: Twin): Promise<unknown> {
+  const conditional = builder as Conditional
+  if (!('text' in where)) return told(await conditional.where(criteria(where, twin)).execute())
+  const { sql, parameters } = renderText(where.text, twin, 'w')
+  return told(await conditional.where(sql, parameters).execute())
 }
 
 async function load(
@@ -192,8 +256,9 @@ function told(result: ObjectLiteral): unknown {
   return rest
 }
 
-function buildWhere(where: Where, twin: Twin): ObjectLiteral {
+function criteria(where: Where, twin: Twin): ObjectLiteral {
   if ('key' in where) return where.key
+  if ('text' in where) throw new RangeError('only builders take SQL text')
   return nested(
     Object.fromEntries(
       Object.entries(where.tests).map(([path, test]) => [path, testFor(path, test, twin)]),

@@ -1,0 +1,38 @@
+import type { QueryRunner } from 'typeorm'
+
+/** Statements of a connection whose values are being sealed, and which are therefore not sent yet. */
+const sealing = new WeakMap<QueryRunner, Set<Promise<unknown>>>()
+
+const ENDS_TRANSACTION = /^\s*(?:COMMIT|ROLLBACK|RELEASE|END|ABORT)\b/i
+
+/** Whether the statement ends a transaction or a savepoint. */
+export function endsTransaction(statement: string): boolean {
+  return ENDS_TRANSACTION.test(statement)
+}
+
+/** Notes a statement that is sent as soon as `work` is done. */
+export function noteSealing(queryRunner: QueryRunner, work: Promise<void>): Promise<void> {
+  const noted = sealing.get(queryRunner) ?? new Set()
+  sealing.set(queryRunner, noted)
+  const sent = work.then(nextTask, nextTask)
+  noted.add(sent)
+  sent.then(() => noted.delete(sent))
+  return work
+}
+
+/**
+ * Waits until the statements before were sent. TypeORM updates several rows at once, and rolls back when
+ * one of them fails: a statement that still waits for its keys would be sent after the ROLLBACK, and
+ * be committed by itself.
+ *
+ * @returns undefined where nothing waits
+ */
+export function afterSealing(queryRunner: QueryRunner): Promise<unknown> | undefined {
+  const noted = sealing.get(queryRunner)
+  return noted && noted.size > 0 ? Promise.all(noted) : undefined
+}
+
+/** By then TypeORM has handed the statement to the driver, which sends in the order of calls. */
+function nextTask(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve))
+}

@@ -1,7 +1,7 @@
 import { type EntityMetadata, InstanceChecker } from 'typeorm'
 import { compileCondition } from './compile-predicate'
 import { ALWAYS, type Condition, join } from './condition'
-import { encryptedColumnOf } from './encrypted-column'
+import { conditionColumn } from './condition-column'
 
 /** One level of find options as TypeORM recurses through it. */
 export interface WhereLevel {
@@ -34,7 +34,7 @@ export function findCondition(
   for (const [key, value] of Object.entries((where ?? {}) as object)) {
     const { metadata, alias, prefix } = level
     const path = prefix ? `${prefix}.${key}` : key
-    const column = encryptedColumnOf(metadata.findColumnWithPropertyPathStrict(path))
+    const column = conditionColumn(metadata, path)
     if (column && value !== null && value !== undefined) {
       conditions.push(compileCondition(builder, { alias, column }, value))
     } else if (isNested(metadata, path, value)) {
@@ -60,7 +60,7 @@ export function concernsEncrypted(
   return Object.entries((where ?? {}) as object).some(([key, value]) => {
     if (value === null || value === undefined) return false
     const path = prefix ? `${prefix}.${key}` : key
-    if (encryptedColumnOf(metadata.findColumnWithPropertyPathStrict(path))) return true
+    if (conditionColumn(metadata, path)) return true
     if (!isNested(metadata, path, value)) return false
     const relation = metadata.findRelationWithPropertyPath(path)
     return relation

@@ -1,7 +1,8 @@
 import { type EntityMetadata, InstanceChecker } from 'typeorm'
 import { compileCondition } from './compile-predicate'
 import { type Condition, join, lossyPlaces, supersetSql, TRUE } from './condition'
-import { type EncryptedColumn, encryptedColumnOf } from './encrypted-column'
+import { conditionColumn } from './condition-column'
+import type { EncryptedColumn } from './encrypted-column'
 import { type Alias, internalsOf, type WhereCondition } from './internals'
 import { refuseQuery } from './predicate'
 
@@ -70,7 +71,7 @@ function splitWhere(level: Level, where: WhereObject, plain: WhereObject, split:
   const { builder, alias, prefix } = level
   for (const [key, value] of Object.entries(where)) {
     const path = prefix + key
-    const column = encryptedColumnOf(alias.metadata.findColumnWithPropertyPathStrict(path))
+    const column = conditionColumn(alias.metadata, path)
     const inner = column ? undefined : nestedLevel(level, path, value)
     if (column) {
       split.conditions.push(compileCondition(builder, { alias: alias.name, column }, value))
@@ -113,7 +114,7 @@ function encryptedIn(
 ): EncryptedColumn | undefined {
   for (const [key, value] of Object.entries(where)) {
     const path = prefix + key
-    const column = encryptedColumnOf(metadata.findColumnWithPropertyPathStrict(path))
+    const column = conditionColumn(metadata, path)
     if (column) return column
     if (!isPlainObject(value)) continue
     const relation = metadata.findRelationWithPropertyPath(path)

@@ -170,6 +170,12 @@ const refused: Record<string, () => Promise<unknown>> = {
       .from((q) => q.select('p').from(Person, 'p'), 's')
       .where('s.p_email = :e', { e: 'x' })
       .getRawMany(),
+  'a hidden column in find options': () =>
+    people().findBy({ email_hmac: Buffer.alloc(17) } as never),
+  'a hidden column in an object condition': () =>
+    builder().where({ income_lofi: 10_000 }).getMany(),
+  'a hidden column in the criteria of a delete': () =>
+    people().delete({ email_hmac: Buffer.alloc(17) } as never),
   'null in an object condition': () => builder().where({ email: null }).getMany(),
 }
 

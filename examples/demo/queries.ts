@@ -1,4 +1,4 @@
-import type { FindManyOptions } from 'typeorm'
+import type { Repository } from 'typeorm'
 import { samePeople } from './checks'
 import type { Application } from './open-database'
 import { Person } from './person'
@@ -25,14 +25,13 @@ async function ask(
   people: readonly Person[],
   report: Report,
 ): Promise<void> {
-  const { name, code, where, order, page } = question
-  const options: FindManyOptions<Person> = { where, ...(order && { order }), ...page }
+  const { name, code, order } = question
   log.take()
   const started = performance.now()
-  const [found, count] = await dataSource.getRepository(Person).findAndCount(options)
+  const [found, count] = await answerFromDatabase(question, dataSource.getRepository(Person))
   const milliseconds = Math.round(performance.now() - started)
   report.listing([
-    { label: 'find', lines: [code] },
+    { label: typeof question.where === 'string' ? 'query' : 'find', lines: [code] },
     ...log.take().map(({ sql, parameters }) => ({
       label: 'sql',
       lines: [sql, `-- ${parameters.join(', ')}`],
@@ -43,6 +42,16 @@ async function ask(
   const ok =
     count > 0 && count === total && samePeople(found, expected, { ordered: order !== undefined })
   report.check(name, ok, `${found.length} of ${count} rows, ${milliseconds} ms`)
+}
+
+function answerFromDatabase(
+  { where, parameters, order, page }: Question,
+  repository: Repository<Person>,
+): Promise<[Person[], number]> {
+  if (typeof where === 'string') {
+    return repository.createQueryBuilder('p').where(where, parameters).getManyAndCount()
+  }
+  return repository.findAndCount({ where, ...(order && { order }), ...page })
 }
 
 function answerFromPlaintext(

@@ -12,7 +12,9 @@ import type { Person } from './person'
 export interface Question {
   readonly name: string
   readonly code: string
-  readonly where: FindOptionsWhere<Person>
+  /** Find options, or the SQL text of a query builder's condition on the alias `p`. */
+  readonly where: FindOptionsWhere<Person> | string
+  readonly parameters?: Readonly<Record<string, unknown>>
   readonly matches: (person: Person) => boolean
   readonly order?: FindOptionsOrder<Person>
   readonly compare?: (a: Person, b: Person) => number
@@ -37,6 +39,15 @@ export const QUESTIONS: readonly Question[] = [
     code: 'where: { income: Between(123_456, 234_567) }',
     where: { income: Between(123_456, 234_567) },
     matches: ({ income }) => income >= 123_456 && income <= 234_567,
+  },
+  {
+    name: 'SQL text in a query builder, with its parameters',
+    code: "where('p.surname LIKE :start AND (p.income > :much OR p.email = :who)', …)",
+    where: 'p.surname LIKE :start AND (p.income > :much OR p.email = :who)',
+    parameters: { start: 'Vir%', much: 95_000, who: 'ida.virtanen.7@example.org' },
+    matches: ({ surname, income, email }) =>
+      surname.startsWith('Vir') &&
+      (income > 95_000 || email.toLowerCase() === 'ida.virtanen.7@example.org'),
   },
   {
     name: 'combined: a rectangle on the map, a birth date, an income and a plain column',

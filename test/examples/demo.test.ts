@@ -63,7 +63,7 @@ describe('the demo', () => {
     const { status, stdout } = node('-e', WITH_OTHER_PLAINTEXT, join(DEMO, '.cache'), '--json')
     expect(status).toBe(1)
     const { ok, failed } = JSON.parse(stdout) as Document
-    expect({ ok, failed }).toEqual({ ok: false, failed: 5 })
+    expect({ ok, failed }).toEqual({ ok: false, failed: 6 })
   })
 })
 

@@ -26,11 +26,16 @@ import { testFor } from './writes'
 export interface Clause {
   readonly call: 'where' | 'andWhere' | 'orWhere'
   readonly condition:
-    | { readonly kind: 'object'; readonly tests: Tests }
+    | {
+        readonly kind: 'object'
+        readonly tests: Tests
+        /** Of a relation that is joined. */
+        readonly joined?: { readonly relation: string; readonly tests: Tests }
+      }
     | { readonly kind: 'text'; readonly text: Text }
     | { readonly kind: 'brackets' | 'not-brackets'; readonly clauses: readonly Clause[] }
     | {
-        readonly kind: 'exists'
+        readonly kind: 'exists' | 'in-subquery'
         readonly relation: string
         readonly entity: string
         readonly text: Text
@@ -57,6 +62,8 @@ export interface BuilderQuery {
   readonly kind: 'builder'
   readonly entity: string
   readonly verb: (typeof VERBS)[number]
+  /** The only properties that are selected; with the key. */
+  readonly select: readonly string[] | undefined
   readonly joins: readonly Join[]
   readonly clauses: readonly Clause[]
   readonly order: Readonly<Record<string, Direction>>
@@ -77,7 +84,7 @@ export function drawBuilder(random: Random, graph: Graph): BuilderQuery {
   const drawClauses = (depth: number, most: number): Clause[] =>
     random.times(depth === 2 ? 0 : 1, most, (index) => ({
       call: index === 0 ? 'where' : random.pick(['andWhere', 'orWhere'] as const),
-      condition: drawCondition(random, graph, shape, paths, depth, drawClauses),
+      condition: drawCondition({ random, graph, shape, paths, joins, drawClauses }, depth),
     }))
   return {
     kind: 'builder',
@@ -86,6 +93,7 @@ export function drawBuilder(random: Random, graph: Graph): BuilderQuery {
       ...{ getMany: 8, getManyAndCount: 3, getCount: 3, getExists: 1, getOne: 2 },
       ...{ getRawAndEntities: 2, grouped: joins.length === 0 ? 1 : 0 },
     }),
+    select: random.chance(0.15) ? drawSelect(random, shape) : undefined,
     joins,
     clauses: drawClauses(2, 3),
     order: drawOrder(random, shape, joins, graph),
@@ -100,6 +108,9 @@ function aliased(alias: string, shape: EntityShape): [string, Property][] {
   return [...askedPaths(shape)].map(([path, property]) => [`${alias}.${path}`, property])
 }
 
+/** ON and subqueries open no rows: only what tokens decide can be answered there. */
+const MOSTLY = 0.85
+
 function drawJoins(random: Random, graph: Graph, shape: EntityShape): Join[] {
   const some = endsOf(graph, shape.name)
     .filter(() => random.chance(0.35))
@@ -110,30 +121,54 @@ function drawJoins(random: Random, graph: Graph, shape: EntityShape): Join[] {
     return {
       ...{ path: `e.${name}`, alias, entity: target, many },
       ...{ inner: random.chance(0.3), select: random.chance(0.6) },
-      on: random.chance(0.2) ? drawText(random, paths, 1) : undefined,
+      on: random.chance(0.2) ? drawText(random, paths, 1, random.chance(MOSTLY)) : undefined,
     }
   })
 }
 
-function drawCondition(
-  random: Random,
-  graph: Graph,
-  shape: EntityShape,
-  paths: ReadonlyMap<string, Property>,
-  depth: number,
-  drawClauses: (depth: number, most: number) => Clause[],
-): Clause['condition'] {
+interface Drawing {
+  readonly random: Random
+  readonly graph: Graph
+  readonly shape: EntityShape
+  readonly paths: ReadonlyMap<string, Property>
+  readonly joins: readonly Join[]
+  drawClauses(depth: number, most: number): Clause[]
+}
+
+function drawCondition(drawing: Drawing, depth: number): Clause['condition'] {
+  const { random, graph, shape, paths, drawClauses } = drawing
   const subqueries = endsOf(graph, shape.name).filter(isReferring(shape))
+  const hasSubquery = subqueries.length > 0 && depth === 2
   const kind = random.weighted({
-    ...{ object: 3, text: 5, brackets: depth > 0 ? 2 : 0, 'not-brackets': depth > 0 ? 1 : 0 },
-    exists: subqueries.length > 0 && depth === 2 ? 1 : 0,
+    ...{ object: 6, text: 10, brackets: depth > 0 ? 4 : 0, 'not-brackets': depth > 0 ? 2 : 0 },
+    ...{ exists: hasSubquery ? 2 : 0, 'in-subquery': hasSubquery ? 1 : 0 },
   })
-  if (kind === 'object') return { kind, tests: drawTests(random, askedPaths(shape), 2) }
+  if (kind === 'object') return drawObject(drawing)
   if (kind === 'text') return { kind, text: drawText(random, paths) }
-  if (kind !== 'exists') return { kind, clauses: drawClauses(depth - 1, 2) }
+  if (kind === 'brackets' || kind === 'not-brackets') {
+    return { kind, clauses: drawClauses(depth - 1, 2) }
+  }
   const { target, relation } = random.pick(subqueries)
-  const text = drawText(random, new Map(aliased('s', shapeOf(graph, target))), 1)
+  const text = drawText(
+    random,
+    new Map(aliased('s', shapeOf(graph, target))),
+    1,
+    random.chance(MOSTLY),
+  )
   return { kind, relation: relation.name, entity: target, text }
+}
+
+function drawObject({ random, graph, shape, joins }: Drawing): Clause['condition'] {
+  const tests = drawTests(random, askedPaths(shape), 2)
+  if (joins.length === 0 || random.chance(0.7)) return { kind: 'object', tests }
+  const { path, entity } = random.pick(joins)
+  const joined = drawTests(random, askedPaths(shapeOf(graph, entity)), 2)
+  return { kind: 'object', tests, joined: { relation: path.slice(2), tests: joined } }
+}
+
+function drawSelect(random: Random, shape: EntityShape): string[] {
+  const some = random.some([...askedPaths(shape).keys()], 3)
+  return [...new Set([...keysOf(shape), ...some])]
 }
 
 /** Whose rows hold the key of the entity's rows in one column. */
@@ -169,6 +204,7 @@ type Builder = SelectQueryBuilder<ObjectLiteral>
 export async function runBuilder(query: BuilderQuery, twin: Twin): Promise<unknown> {
   const builder = twin.dataSource.getRepository(twin.classOf(query.entity)).createQueryBuilder('e')
   if (query.withDeleted) builder.withDeleted()
+  if (query.select) builder.select(query.select.map((path) => `e.${path}`))
   for (const join of query.joins) addJoin(builder, join, twin)
   let parameters = 0
   const prefix = () => `q${parameters++}_`
@@ -212,15 +248,21 @@ function addClause(
 ): void {
   switch (condition.kind) {
     case 'object': {
-      const tests = Object.entries(condition.tests)
-      place[call](
-        nested(Object.fromEntries(tests.map(([path, test]) => [path, testFor(path, test, twin)]))),
-      )
+      const { tests, joined } = condition
+      const related = joined && { [joined.relation]: objectOf(joined.tests, twin) }
+      place[call]({ ...objectOf(tests, twin), ...related })
       return
     }
     case 'text': {
       const { sql, parameters } = renderText(condition.text, twin, prefix())
       place[call](sql, parameters)
+      return
+    }
+    case 'in-subquery': {
+      const { sql, parameters } = renderText(condition.text, twin, prefix())
+      const inner = builder.subQuery().from(twin.classOf(condition.entity), 's').where(sql)
+      inner.select(`s."${condition.relation}Id"`)
+      place[call](`e.id IN ${inner.getQuery()}`, parameters)
       return
     }
     case 'exists': {
@@ -239,4 +281,9 @@ function addClause(
       place[call](inside)
     }
   }
+}
+
+function objectOf(tests: Tests, twin: Twin): ObjectLiteral {
+  const entries = Object.entries(tests).map(([path, test]) => [path, testFor(path, test, twin)])
+  return nested(Object.fromEntries(entries))
 }

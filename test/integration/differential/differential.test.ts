@@ -1,9 +1,10 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { createDatabase, type TestDatabase } from '../../database'
 import { shown } from './compare'
+import { drawWrite } from './draw-writes'
 import { drawGraph } from './graph'
 import { Random } from './random'
-import { askBoth, drawQuery, drawWrite, emptyTally, startPair, writeBoth } from './run'
+import { askBoth, askForValues, drawQuery, emptyTally, startPair, writeBoth } from './run'
 import { stateOf } from './state'
 import type { Write } from './writes'
 
@@ -43,6 +44,7 @@ describe('an encrypted graph of entities behaves as the same one in clear', () =
         writes[done.verdict]++
         state = done.state
       }
+      await askForValues(pair)
       for (let count = 0; count < QUERIES; count++) {
         queries[await askBoth(pair, drawQuery(random, graph))]++
       }
@@ -51,10 +53,11 @@ describe('an encrypted graph of entities behaves as the same one in clear', () =
     }
   })
 
-  it('answered nine of ten', () => {
+  it('answered nine of ten that TypeORM answers in clear', () => {
     const all = Object.values(queries).reduce((sum, count) => sum + count, 0)
     expect(all, shown(queries)).toBe(GRAPHS * QUERIES)
-    expect(queries.answered / all, shown(queries)).toBeGreaterThan(0.9)
-    expect(queries['clear-failed'] / all, shown(queries)).toBeLessThan(0.05)
+    const answerable = all - queries['clear-failed']
+    expect(queries.answered / answerable, shown(queries)).toBeGreaterThan(0.9)
+    expect(answerable / all, shown(queries)).toBeGreaterThan(0.9)
   })
 })

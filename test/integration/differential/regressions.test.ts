@@ -41,7 +41,14 @@ const owned: EntityShape = {
 const graph: Graph = { entities: [shape, owned], relations: [] }
 
 const builderQuery: BuilderQuery = {
-  ...{ kind: 'builder', entity: 'Alpha', verb: 'getManyAndCount', joins: [], clauses: [] },
+  ...{
+    kind: 'builder',
+    entity: 'Alpha',
+    verb: 'getManyAndCount',
+    select: undefined,
+    joins: [],
+    clauses: [],
+  },
   ...{
     order: { 'e.id': 'ASC' },
     skip: undefined,

@@ -1,12 +1,13 @@
 import { Client } from 'pg'
+import type { ObjectLiteral } from 'typeorm'
 import { type BuilderQuery, drawBuilder, runBuilder } from './builders'
 import { compareTwins, shown, type Verdict } from './compare'
-import { drawWrite } from './draw-writes'
-import { type Graph, propertyNames } from './graph'
+import { type EntityShape, type Graph, keysOf, pathsOf, propertyNames } from './graph'
 import { drawFind, type FindQuery, runFind } from './queries'
 import type { Random } from './random'
-import { type State, stateOf, strayIndexes } from './state'
+import { rowsOf, type State, stateOf, strayIndexes } from './state'
 import { startTwin, type Twin } from './twins'
+import { knowsEquality } from './values'
 import { runWrite, type Write } from './writes'
 
 /** A graph in two schemas: encrypted, and in clear. */
@@ -106,10 +107,45 @@ export async function askBoth({ graph, sealed, clear }: Pair, query: Query): Pro
   return compareTwins({ run, properties: propertyNames(graph), show, strict: false })
 }
 
+/**
+ * Asks for every value of every property that knows equality: what was written is found again, through
+ * index columns that were written along with it.
+ */
+export async function askForValues(pair: Pair): Promise<void> {
+  const { graph, clear } = pair
+  for (const shape of graph.entities) {
+    const rows = await rowsOf(clear, shape)
+    for (const [path, property] of pathsOf(shape)) {
+      if (!property.sealed || !knowsEquality(property)) continue
+      const values = rows.map((row) => valueAt(row, path)).filter((value) => value != null)
+      const texts = new Map(values.map((value) => [shown(value), value]))
+      for (const value of [...texts.values()].slice(0, 4)) {
+        const tests = { [path]: { op: 'value', values: [value] } } as const
+        const verdict = await askBoth(pair, {
+          ...everything(shape),
+          where: [{ ...nothing, tests }],
+        })
+        if (verdict !== 'answered') throw new Error(`${path} of ${shown(value)}: ${verdict}`)
+      }
+    }
+  }
+}
+
+const nothing = { tests: {}, related: {}, absent: [] }
+
+const everything = (shape: EntityShape): FindQuery => ({
+  ...{ kind: 'find', entity: shape.name, child: false, verb: 'find', where: [], relations: {} },
+  order: Object.fromEntries(keysOf(shape).map((key) => [key, 'ASC'])),
+  ...{ skip: undefined, take: undefined, select: undefined, withDeleted: true, strategy: 'join' },
+  ...{ relationIds: false, cache: false, lock: false },
+})
+
+function valueAt(row: ObjectLiteral, path: string): unknown {
+  return path.split('.').reduce<unknown>((value, name) => (value as ObjectLiteral)?.[name], row)
+}
+
 export type Query = FindQuery | BuilderQuery
 
 export function drawQuery(random: Random, graph: Graph): Query {
   return random.chance(0.5) ? drawFind(random, graph) : drawBuilder(random, graph)
 }
-
-export { drawWrite }

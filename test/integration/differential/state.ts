@@ -14,7 +14,8 @@ export async function stateOf(graph: Graph, twin: Twin): Promise<State> {
   return canonical(Object.fromEntries(entries), propertyNames(graph)) as State
 }
 
-async function rowsOf(twin: Twin, shape: EntityShape): Promise<ObjectLiteral[]> {
+/** As this twin gives them. */
+export async function rowsOf(twin: Twin, shape: EntityShape): Promise<ObjectLiteral[]> {
   const builder = twin.dataSource.getRepository(twin.classOf(shape.name)).createQueryBuilder('e')
   for (const [path, { select }] of pathsOf(shape)) if (!select) builder.addSelect(`e.${path}`)
   builder.withDeleted().loadAllRelationIds()

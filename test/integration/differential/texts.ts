@@ -10,6 +10,7 @@ export type Text =
   | { readonly path: string; readonly test: Test; readonly style: Style }
   | { readonly join: 'AND' | 'OR'; readonly parts: readonly Text[] }
   | { readonly not: Text }
+  | { readonly when: Text; readonly yields: Text; readonly otherwise: Text }
 
 /** How an application may write the same comparison. */
 export interface Style {
@@ -33,12 +34,20 @@ export function drawText(
   depth = 2,
   exactly = false,
 ): Text {
-  const kind = random.weighted({ test: 5, join: depth > 0 ? 3 : 0, not: depth > 0 ? 1 : 0 })
+  const deep = depth > 0
+  const kind = random.weighted({
+    test: 20,
+    join: deep ? 12 : 0,
+    not: deep ? 4 : 0,
+    when: deep ? 1 : 0,
+  })
   if (kind === 'join') {
     const parts = random.times(2, 3, () => drawText(random, paths, depth - 1, exactly))
     return { join: random.pick(['AND', 'OR'] as const), parts }
   }
-  if (kind === 'not') return { not: drawText(random, paths, depth - 1, exactly) }
+  const inner = (only = exactly) => drawText(random, paths, depth - 1, only)
+  if (kind === 'not') return { not: inner() }
+  if (kind === 'when') return { when: inner(true), yields: inner(true), otherwise: inner(true) }
   const [path, property] = random.pick([...paths])
   const hasLiteral = ['string', 'number', 'bigint', 'boolean', 'date'].includes(property.type)
   const style = {
@@ -69,6 +78,10 @@ export function renderText(text: Text, twin: Twin, prefix: string): Rendered {
   const render = (part: Text): string => {
     if ('join' in part) return `(${part.parts.map(render).join(` ${part.join} `)})`
     if ('not' in part) return `NOT (${render(part.not)})`
+    if ('when' in part) {
+      const [when, yields, otherwise] = [part.when, part.yields, part.otherwise].map(render)
+      return `CASE WHEN ${when} THEN ${yields} ELSE ${otherwise} END`
+    }
     return comparison(part.path, part.style, twin, bind).render(part.test, false)
   }
   return { sql: render(text), parameters }

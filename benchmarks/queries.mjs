@@ -100,19 +100,22 @@ async function conditions(dataSource) {
   }
 }
 
-/** Megabytes of the tables of people and of each of their indexes. */
+/** Megabytes of the two tables of people, and of the index on each of their columns. */
 async function sizesOf(dataSource) {
   const sizes = await dataSource.query(
-    `SELECT c.relname AS name, pg_relation_size(c.oid) AS bytes, t.relname AS table,
-       (SELECT string_agg(a.attname, ', ') FROM pg_attribute a WHERE a.attrelid = i.indexrelid) AS columns
-     FROM pg_class t LEFT JOIN pg_index i ON i.indrelid = t.oid JOIN pg_class c ON c.oid IN (i.indexrelid, t.oid)
+    `SELECT t.relname AS name, NULL AS indexed, pg_relation_size(t.oid) / 1e6 AS megabytes
+     FROM pg_class t WHERE t.relname IN ('sealed_person', 'plain_person')
+     UNION ALL SELECT t.relname, a.attname, pg_relation_size(i.indexrelid) / 1e6
+     FROM pg_class t JOIN pg_index i ON i.indrelid = t.oid
+     JOIN pg_attribute a ON a.attrelid = i.indexrelid AND a.attnum = 1
      WHERE t.relname IN ('sealed_person', 'plain_person')`,
   )
-  const megabytes = ({ bytes }) => Math.round(Number(bytes) / 2 ** 17) / 8
-  return sizes.map((size) => ({
-    table: size.table,
-    columns: size.columns,
-    megabytes: megabytes(size),
+  const of = (name, column) =>
+    Number(sizes.find((one) => one.name === name && one.indexed === column)?.megabytes)
+  return [null, 'email_hmac', 'phone_hmac', 'surname_lofi', 'income_lofi'].map((column) => ({
+    what: column === null ? 'table' : `index on ${column}`,
+    sealed: of('sealed_person', column),
+    plain: of('plain_person', column?.replace(/_(hmac|lofi)$/, '') ?? null),
   }))
 }
 
@@ -128,6 +131,10 @@ function printReport(report) {
   for (const { name, sealed, raised, plain } of report.queries) {
     printQuery(name, sealed, plain)
     if (raised) printQuery(`${name}, maxRefine raised`, raised, plain)
+  }
+  console.log('\n| MB | encrypted | plain |\n|---|--:|--:|')
+  for (const { what, sealed, plain } of report.sizes) {
+    console.log(`| ${what} | ${sealed.toFixed(1)} | ${plain.toFixed(1)} |`)
   }
   console.log('\n| in the process | µs |\n|---|--:|')
   for (const { name, medianUs } of report.rewriting)

@@ -1,5 +1,5 @@
 // What is asked. Every question is put to the encrypted table and to its twin, with equal answers.
-import { Between, In, Like } from 'typeorm'
+import { And, Between, In, LessThan, Like, MoreThanOrEqual } from 'typeorm'
 import { BUCKET_ROWS, emailOf, phoneOf, STEP, surnameOf } from './people.mjs'
 
 const PER_ROW = STEP / BUCKET_ROWS
@@ -115,10 +115,23 @@ export function questionsFor(rows) {
       ask: ({ people }, income) => people.countBy({ income }),
     },
     {
+      name: 'count, from one bucket up to another',
+      choose: (pick) => {
+        const from = (1 + pick(Math.floor((rows - wide) / BUCKET_ROWS) - 1)) * STEP
+        return And(MoreThanOrEqual(from), LessThan(from + wide * PER_ROW))
+      },
+      ask: ({ people }, income) => people.countBy({ income }),
+    },
+    {
       name: 'count, one end in the full bucket',
       choose: (pick) => Between(pick(STEP), 3 * STEP),
       raised: true,
       ask: ({ people }, deposit) => people.countBy({ deposit }),
+    },
+    {
+      name: `exists, over a range of ${wide} rows`,
+      choose: incomes(wide),
+      ask: ({ people }, income) => people.existsBy({ income }),
     },
     {
       name: 'exists, range inside of one bucket',

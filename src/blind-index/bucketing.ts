@@ -33,6 +33,11 @@ export interface Bucketing {
    * @throws ERR_VALUE_INVALID where the value has another type or its bucket no database form
    */
   bucketOf(value: unknown): Bucket
+  /**
+   * Whether no value below this one shares its bucket, for a value that `bucketOf` takes. Then `>=` and
+   * `<` of it are exact: whole buckets lie on either side.
+   */
+  begins(value: unknown): boolean
   /** Orders two results of `bucketOf` as the column orders them. */
   compare(a: Bucket, b: Bucket): number
 }

@@ -9,11 +9,13 @@ export function dateBuckets(unit: unknown, field: string): Bucketing {
   if (length === undefined) {
     throw declarationError(field, "range.truncate of a date must be 'year', 'month' or 'day'")
   }
+  const bucketOf = (value: unknown) => (value as string).slice(0, length) + FIRST_DAY.slice(length)
   return {
     parameters: `truncate:${unit}`,
     columnType: 'date',
     collation: null,
-    bucketOf: (value) => (value as string).slice(0, length) + FIRST_DAY.slice(length),
+    bucketOf,
+    begins: (value) => bucketOf(value) === value,
     compare: compareScalars,
   }
 }
@@ -40,6 +42,7 @@ export function timestampBuckets(unit: unknown, field: string): Bucketing {
     columnType: 'timestamp with time zone',
     collation: null,
     bucketOf: (value) => timestampText(value as Date, depth, field),
+    begins: (value) => beginsSpan(value as Date, depth, field),
     compare: (a, b) => timestampRank(String(a)) - timestampRank(String(b)),
   }
 }
@@ -65,6 +68,14 @@ function timestampText(instant: Date, depth: number, field: string): string {
   const era = year < 1 ? ' BC' : ''
   const date = `${digits(year < 1 ? 1 - year : year, 4)}-${digits(month, 2)}-${digits(day, 2)}`
   return `${date} ${digits(hour, 2)}:00:00+00${era}`
+}
+
+const HOUR = 3
+const HOUR_MS = 3_600_000
+
+function beginsSpan(instant: Date, depth: number, field: string): boolean {
+  const isWholeHour = instant.getTime() % HOUR_MS === 0
+  return isWholeHour && timestampText(instant, depth, field) === timestampText(instant, HOUR, field)
 }
 
 function digits(value: number, width: number): string {

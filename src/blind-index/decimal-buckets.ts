@@ -1,6 +1,6 @@
 import type { Bucketing } from './bucketing'
 import { declarationError } from './declaration-error'
-import { compareScalars } from './value-order'
+import { compareScalars, nextBelow } from './value-order'
 
 /** More decimals than a double can tell apart above 1 would be no bucket at all. */
 const MAX_DECIMALS = 15
@@ -16,11 +16,13 @@ export function decimalBuckets(decimals: unknown, field: string): Bucketing {
     throw declarationError(field, `range.decimals must be an integer from 0 to ${MAX_DECIMALS}`)
   }
   const scale = Number(`1e${decimals}`)
+  const bucketOf = (value: unknown) => Math.floor((value as number) * scale) / scale + 0
   return {
     parameters: `decimals:${decimals}`,
     columnType: 'double precision',
     collation: null,
-    bucketOf: (value) => Math.floor((value as number) * scale) / scale + 0,
+    bucketOf,
+    begins: (value) => bucketOf(nextBelow(value as number)) < bucketOf(value),
     compare: compareScalars,
   }
 }

@@ -13,6 +13,7 @@ export function edgeBuckets(type: ValueType): MakeBucketing {
       columnType: 'integer',
       collation: null,
       bucketOf: (value) => countAtMost(type, edges, value),
+      begins: (value) => edges.some((edge) => compareValues(type, edge, value) === 0),
       compare: compareScalars,
     }
   }

@@ -22,6 +22,7 @@ export function prefixBuckets(prefix: unknown, field: string): Bucketing {
     collation: 'C',
     prefix,
     bucketOf: (value) => refuseNul(firstCodePoints(value as string, prefix), field),
+    begins: (value) => firstCodePoints(value as string, prefix) === value,
     compare: (a: Bucket, b: Bucket) => compareCodePoints(String(a), String(b)),
   }
 }

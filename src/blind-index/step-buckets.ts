@@ -1,7 +1,7 @@
 import { MortiseError } from '../errors'
 import type { Bucketing } from './bucketing'
 import { declarationError } from './declaration-error'
-import { compareScalars } from './value-order'
+import { compareScalars, nextBelow } from './value-order'
 
 /**
  * floor(v / step) * step in IEEE doubles, -0 written as 0.
@@ -14,11 +14,14 @@ export function numberSteps(step: unknown, field: string): Bucketing {
   if (typeof step !== 'number' || !Number.isFinite(step) || step <= 0) {
     throw declarationError(field, 'range.step must be a finite number above 0')
   }
+  const bucketOf = (value: unknown) => Math.floor((value as number) / step) * step + 0
   return {
     parameters: `step:${step}`,
     columnType: 'double precision',
     collation: null,
-    bucketOf: (value) => Math.floor((value as number) / step) * step + 0,
+    bucketOf,
+    // Not `bucketOf(value) === value`: a quotient just below a whole number may round up to it.
+    begins: (value) => bucketOf(nextBelow(value as number)) < bucketOf(value),
     compare: compareScalars,
   }
 }
@@ -33,6 +36,7 @@ export function bigintSteps(step: unknown, field: string): Bucketing {
     columnType: 'numeric',
     collation: null,
     bucketOf: (value) => decimalText(floorToStep(value as bigint, step), field),
+    begins: (value) => (value as bigint) % step === 0n,
     compare: (a, b) => compareScalars(BigInt(a), BigInt(b)),
   }
 }

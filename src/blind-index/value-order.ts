@@ -44,6 +44,16 @@ export function compareScalars<T extends number | bigint | boolean | string>(a: 
   return a > b ? 1 : 0
 }
 
+const float = new DataView(new ArrayBuffer(8))
+
+/** The largest double below a finite one; minus infinity below the lowest. */
+export function nextBelow(value: number): number {
+  if (value === 0) return -Number.MIN_VALUE
+  float.setFloat64(0, value)
+  float.setBigInt64(0, float.getBigInt64(0) + (value > 0 ? -1n : 1n))
+  return float.getFloat64(0)
+}
+
 const ORDER = {
   string: compareCodePoints,
   number: compareScalars,

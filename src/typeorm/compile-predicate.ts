@@ -117,6 +117,7 @@ function membershipTest(field: Field, values: readonly unknown[]): Test {
   return (value) => keys.has(keyOf(value))
 }
 
+/** Where a bucket begins at the bound, `>=` and `<` ask for whole buckets, and the database decides. */
 function compileComparison(target: Target, operator: Comparison, bound: unknown): Condition {
   const { field, lofi } = target.column
   if (!lofi) {
@@ -126,11 +127,15 @@ function compileComparison(target: Target, operator: Comparison, bound: unknown)
   const reference = target.sqlOf(lofi)
   const strict = operator[0] as '>' | '<'
   const test: Test = (value) => holds(compareValues(field.type, value, bound), operator)
+  const rest = atom(target, { kind: 'compare', operator, bound }, test)
+  if ((operator === '>=' || operator === '<') && field.bucketing?.begins(bound)) {
+    return { kind: 'exact', sql: `${reference} ${operator} ${parameter}`, ...rest }
+  }
   return {
     kind: 'lossy',
     sql: `${reference} ${strict}= ${parameter}`,
     sure: `${reference} ${strict} ${parameter}`,
-    ...atom(target, { kind: 'compare', operator, bound }, test),
+    ...rest,
   }
 }
 

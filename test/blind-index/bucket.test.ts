@@ -290,3 +290,40 @@ describe('createBucketing', () => {
     )
   })
 })
+
+describe('a value begins its bucket', () => {
+  const date = (text: string) => new Date(text)
+  it.each<[ValueType, RangeOption, unknown, unknown]>([
+    ['number', { step: 10_000 }, 40_000, 40_000.5],
+    ['number', { step: 0.5 }, -0, 5e-324],
+    ['number', { step: 0.5 }, -1.5, -1.25],
+    ['number', { decimals: 2 }, 0.25, 0.255],
+    ['bigint', { step: 10n }, -20n, -19n],
+    ['date', { truncate: 'month' }, '1990-05-01', '1990-05-02'],
+    ['date', { truncate: 'year' }, '1990-01-01', '1990-02-01'],
+    [
+      'timestamp',
+      { truncate: 'hour' },
+      date('1969-12-31T23:00Z'),
+      date('1969-12-31T23:00:00.001Z'),
+    ],
+    ['timestamp', { truncate: 'day' }, date('1990-05-02'), date('1990-05-02T01:00Z')],
+    ['timestamp', { truncate: 'year' }, date('1990-01-01'), date('1990-02-01')],
+    ['string', { prefix: 2 }, 'ab', 'abc'],
+    ['string', { prefix: 2 }, '', 'ab\u0301'],
+    ['string', { edges: ['g', 'n'] }, 'n', 'na'],
+    ['number', { edges: [18, 65] }, 65, 0],
+  ])('%s by %o: %o does, %o does not', (type, range, first, later) => {
+    const { begins } = createBucketing(type, range, FIELD)
+    expect([begins(first), begins(later)]).toEqual([true, false])
+  })
+
+  it('not where rounding puts a smaller double beside it, though the bucket has its name', () => {
+    const { begins, bucketOf } = createBucketing('number', { step: 0.1 }, FIELD)
+    expect(bucketOf(-125)).toBe(-125)
+    expect(bucketOf(-125.00000000000001)).toBe(-125)
+    expect(begins(-125)).toBe(false)
+    // The smallest doubles below 0 share its bucket.
+    expect(createBucketing('number', { step: 10 }, FIELD).begins(0)).toBe(false)
+  })
+})

@@ -1,4 +1,13 @@
-import { Between, type FindManyOptions, In, Like, MoreThan } from 'typeorm'
+import {
+  And,
+  Between,
+  type FindManyOptions,
+  In,
+  LessThan,
+  Like,
+  MoreThan,
+  MoreThanOrEqual,
+} from 'typeorm'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { createDatabase, type TestDatabase } from '../database'
 import { Person, Pet, type Setup, setUp } from './people'
@@ -70,6 +79,23 @@ describe('rows that a query is sent', () => {
     const count = () => people().countBy({ income: Between(5_050, 34_950) })
     expect(await rowsSent(count)).toEqual([2 * BUCKET])
     expect(await count()).toBe(299)
+  })
+
+  it('a count from one bucket up to another: none', async () => {
+    const income = And(MoreThanOrEqual(10_000), LessThan(30_000))
+    expect(await rowsSent(() => people().countBy({ income }))).toEqual([1])
+    expect(await people().countBy({ income })).toBe(2 * BUCKET)
+    expect(await rowsSent(() => people().find({ where: { income }, take: 5 }))).toEqual([5])
+    const beyond = And(MoreThanOrEqual(10_000), LessThan(30_001))
+    expect(await people().countBy({ income: beyond })).toBe(2 * BUCKET + 1)
+  })
+
+  it('and where rows cannot be opened, a bound at which a bucket begins is answered', async () => {
+    const from = (income: number) =>
+      people().createQueryBuilder('p').where('p.income >= :income', { income })
+    expect(await from(50_000).getRawMany()).toHaveLength(BUCKET)
+    await expect(from(50_001).getRawMany()).rejects.toMatchObject({ code: 'ERR_QUERY_UNSUPPORTED' })
+    expect(await from(50_001).getCount()).toBe(BUCKET - 1)
   })
 
   it('exists: none where a bucket lies inside of the range, else the buckets at its ends', async () => {

@@ -13,28 +13,33 @@ import {
 } from './page-reader'
 import { applyPlan, type OrderKey, type Plan } from './plan'
 import type { Runtime } from './runtime'
-import { type PageReader, stateOf } from './select-state'
+import { type PageReader, standIn } from './select-state'
 import type { SortKey } from './sort-rows'
 
-/** The page that a builder asks for, or undefined where one statement gives all rows. */
+/**
+ * The page that a builder asks for, or undefined where one statement gives all rows. As TypeORM reads it:
+ * `limit` and `offset` put `take` and `skip` out of force, and 0 is a number, but none beside joins.
+ */
 export function windowOf(builder: object, { order, sorted }: Plan): Window | undefined {
-  const { skip, take, limit, offset, lockMode } = internalsOf(builder).expressionMap
-  // TypeORM leaves skip and take out where one of the others is set.
+  const { skip, take, limit, offset, joinAttributes, lockMode } = internalsOf(builder).expressionMap
   const isOfRows = limit !== undefined || offset !== undefined
-  const first = (isOfRows ? offset : skip) ?? 0
-  const count = (isOfRows ? limit : take) ?? undefined
+  const [first, count] = isOfRows ? [offset, limit] : [skip, take]
   // Plain keys are ranked by window functions, which PostgreSQL does not lock with.
   const locksRanks = lockMode !== undefined && sorted && order.some(({ place }) => !place)
-  const isAll = first === 0 && count === undefined && !locksRanks
-  return isAll ? undefined : { skip: first, take: count }
+  const isAll = joinAttributes.length > 0 ? !first && !count : first == null && count == null
+  if (isAll) return locksRanks ? { skip: 0, take: undefined } : undefined
+  return { skip: first ?? 0, take: count ?? undefined }
 }
 
+/** TypeORM's own way to load what a builder asks for. */
+type Load<B, R> = (builder: B) => Promise<R>
+
 /** TypeORM's own loading, with its rows opened and checked against their conditions. */
-export function pageReading<R>(
-  builder: object,
+export function pageReading<B extends object, R>(
+  builder: B,
   plan: Plan,
   runtime: Runtime,
-  load: () => Promise<R>,
+  load: Load<B, R>,
 ): Promise<R> {
   const extras = new ExtraColumns()
   const columns = selectedColumns(builder, extras)
@@ -46,11 +51,11 @@ export function pageReading<R>(
 }
 
 /** One statement for all rows: refined and sorted before hydration. */
-export function singleStatement<R>(
-  builder: object,
+export function singleStatement<B extends object, R>(
+  builder: B,
   plan: Plan,
   runtime: Runtime,
-  load: () => Promise<R>,
+  load: Load<B, R>,
 ): Promise<R> {
   const map = cloneMap(internalsOf(builder).expressionMap)
   applyPlan(map, plan)
@@ -66,12 +71,12 @@ export function singleStatement<R>(
 }
 
 /** The rows of one page by their primary keys, in the order of the keys. */
-export function withinKeys<R>(
-  builder: object,
+export function withinKeys<B extends object, R>(
+  builder: B,
   plan: Plan,
   runtime: Runtime,
   keys: readonly RowKey[],
-  load: () => Promise<R>,
+  load: Load<B, R>,
 ): Promise<R> {
   const map = cloneMap(internalsOf(builder).expressionMap)
   applyPlan(map, plan)
@@ -91,30 +96,18 @@ export function withinKeys<R>(
 }
 
 /** TypeORM's own clone leaves these two behind, and rows without their keys are not told apart. */
-function cloneMap(map: ExpressionMap): ExpressionMap {
+export function cloneMap(map: ExpressionMap): ExpressionMap {
   const { queryEntity, options } = map
   return Object.assign(map.clone(), { queryEntity, options: [...options] })
 }
 
-async function withReader<R>(
-  builder: object,
-  map: ExpressionMap,
-  load: () => Promise<R>,
+function withReader<B extends object, R>(
+  builder: B,
+  expressionMap: ExpressionMap,
+  load: Load<B, R>,
   reader: PageReader,
 ): Promise<R> {
-  const state = stateOf(builder)
-  const internals = internalsOf(builder)
-  const before = { map: internals.expressionMap, reader: state.reader, rendering: state.rendering }
-  internals.expressionMap = map
-  state.reader = reader
-  state.rendering = true
-  try {
-    return await load()
-  } finally {
-    internals.expressionMap = before.map
-    state.reader = before.reader
-    state.rendering = before.rendering
-  }
+  return load(standIn(builder, { expressionMap }, { reader, rendering: true }))
 }
 
 /** Columns that refinement or order needs and the caller did not select. */

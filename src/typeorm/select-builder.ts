@@ -15,12 +15,12 @@ import { objectCondition, rewriteExactCondition } from './object-where'
 import { restoreEnvelopes } from './placeholder'
 import { type Plan, planField, planOf, readsEncrypted } from './plan'
 import { refuseQuery } from './predicate'
-import { pageReading, singleStatement, windowOf, withinKeys } from './reading'
+import { cloneMap, pageReading, singleStatement, windowOf, withinKeys } from './reading'
 import { redactQueryError } from './redact'
 import { redactParameters } from './redact-errors'
 import { rewriteOnInstance, whileSending } from './rewritten-builder'
 import { resolvedStatement, runtimeOf } from './runtime'
-import { shareState, stateOf } from './select-state'
+import { shareState, standIn, stateOf } from './select-state'
 import { rewriteStatement } from './sql/rewrite-statement'
 import { canBeSure, narrowToSure } from './sure-rows'
 import { EncryptedUpdateBuilder } from './update-builder'
@@ -165,7 +165,7 @@ export class EncryptedSelectBuilder<E extends ObjectLiteral> extends SelectQuery
     const runtime = runtimeOf(dataSourceOf(this))
     const plan = planOf(this)
     const window = windowOf(this, plan)
-    const load = () => super.executeEntitiesAndRawResults(queryRunner)
+    const load = (one: this) => super.executeEntitiesAndRawResults.call(one, queryRunner) as never
     if (!plan.lossy && !plan.sorted) return pageReading(this, plan, runtime, load)
     if (!window) return singleStatement(this, plan, runtime, load)
     const keys = await findPageKeys(this.clone(), plan, window, runtime, queryRunner)
@@ -190,7 +190,7 @@ export class EncryptedSelectBuilder<E extends ObjectLiteral> extends SelectQuery
   protected override async executeCountQuery(queryRunner: QueryRunner): Promise<number> {
     if (!readsEncrypted(this)) return super.executeCountQuery(queryRunner)
     const plan = planOf(this)
-    if (!plan.lossy) return countedByKey(this, () => super.executeCountQuery(queryRunner))
+    if (!plan.lossy) return super.executeCountQuery.call(countingKeys(this), queryRunner)
     return countMatches(this.clone(), plan, runtimeOf(dataSourceOf(this)), queryRunner)
   }
 
@@ -206,8 +206,7 @@ export class EncryptedSelectBuilder<E extends ObjectLiteral> extends SelectQuery
       }
       return (await this.executeCountQuery(queryRunner)) > 0
     }
-    internalsOf(this).expressionMap.orderBys = {}
-    return super.executeExistsQuery(queryRunner)
+    return super.executeExistsQuery.call(withoutOrder(this), queryRunner)
   }
 }
 
@@ -217,19 +216,20 @@ hideValues(EncryptedSelectBuilder.prototype)
  * TypeORM 1.x counts the distinct combinations of the selected columns. With the primary key among
  * them they are as many as there are keys, and no ciphertext must be compared.
  */
-async function countedByKey(builder: object, count: () => Promise<number>): Promise<number> {
-  const internals = builder as SelectInternals
-  const { findOptions } = internals
-  const { mainAlias, selects } = internals.expressionMap
+function countingKeys<B extends object>(builder: B): B {
+  const { findOptions, expressionMap } = builder as unknown as SelectInternals
+  const { mainAlias, selects } = expressionMap
   const paths = mainAlias?.metadata.primaryColumns.map(({ propertyPath }) => propertyPath) ?? []
   const selected = new Set(selects.map(({ selection }) => selection))
-  if (!paths.every((path) => selected.has(`${mainAlias?.name}.${path}`))) return count()
-  internals.findOptions = { ...findOptions, select: undefined }
-  try {
-    return await count()
-  } finally {
-    internals.findOptions = findOptions
-  }
+  if (!paths.every((path) => selected.has(`${mainAlias?.name}.${path}`))) return builder
+  return standIn(builder, { findOptions: { ...findOptions, select: undefined } }, {})
+}
+
+/** Whether there are rows does not depend on an order, which may need opened ones. */
+function withoutOrder<B extends object>(builder: B): B {
+  const map = cloneMap(internalsOf(builder).expressionMap)
+  Object.assign(map, { orderBys: {}, options: [...map.options, 'disable-global-order'] })
+  return standIn(builder, { expressionMap: map }, {})
 }
 
 /**

@@ -51,3 +51,21 @@ export function shareState(from: object, to: object): void {
   const own = { clonedFrom: from, sending: false, prepared: undefined, lastCondition: undefined }
   states.set(to, { conditions, reader, rendering, ...own })
 }
+
+/**
+ * A builder that a statement runs on in the place of `builder`, which the application may run, change
+ * or clone meanwhile.
+ */
+export function standIn<B extends object>(
+  builder: B,
+  changes: object,
+  state: Partial<SelectState>,
+): B {
+  const copy = Object.create(
+    Object.getPrototypeOf(builder),
+    Object.getOwnPropertyDescriptors(builder),
+  )
+  shareState(builder, copy)
+  Object.assign(stateOf(copy), { clonedFrom: undefined, ...state })
+  return Object.assign(copy, changes)
+}

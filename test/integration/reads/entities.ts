@@ -27,6 +27,10 @@ export type Declare = (options: EncryptedOptions) => PropertyDecorator
 
 export const encrypted: Declare = (options) => Encrypted(options as never) as PropertyDecorator
 
+/** The other way to store it: as text, bound to the row wherever its key allows that. */
+export const boundText: Declare = (options) =>
+  encrypted({ column: 'text', bindRow: true, ...options })
+
 const PLAIN = { string: 'text', number: 'float8', json: 'json', date: 'date' } as const
 
 export const plain: Declare = ({ type, nullable = false, select = true, name }) =>
@@ -110,8 +114,8 @@ export function defineEntities(Field: Declare) {
   class Membership {
     @PrimaryColumn('int') personId!: number
     @PrimaryColumn('int') clubId!: number
-    @Field({ type: 'string', exact: true }) role!: string
-    @Field({ type: 'number', range: { step: 10 } }) fee!: number
+    @Field({ type: 'string', exact: true, bindRow: false }) role!: string
+    @Field({ type: 'number', range: { step: 10 }, bindRow: false }) fee!: number
     @ManyToOne('Person', 'memberships') person!: object
     @ManyToOne('Club', 'memberships') club!: object
   }

@@ -1,7 +1,7 @@
 import { DataSource, type DataSourceOptions } from 'typeorm'
 import { createDatabase } from '../../database'
 import { setUp } from '../people'
-import { defineEntities, type Entities, encrypted, plain } from './entities'
+import { type Declare, defineEntities, type Entities, plain } from './entities'
 
 /** One of two databases with the same rows: the encrypted one, or its twin in clear. */
 export interface World {
@@ -15,9 +15,12 @@ export interface Worlds {
   close(): Promise<void>
 }
 
-export async function createWorlds(options: Partial<DataSourceOptions> = {}): Promise<Worlds> {
+export async function createWorlds(
+  declare: Declare,
+  options: Partial<DataSourceOptions> = {},
+): Promise<Worlds> {
   const databases = [await createDatabase(), await createDatabase()] as const
-  const sealedEntities = defineEntities(encrypted)
+  const sealedEntities = defineEntities(declare)
   const clearEntities = defineEntities(plain)
   const { dataSource } = await setUp(
     databases[0].url,

@@ -63,16 +63,18 @@ for (const name of [
   })
 }
 
-export async function openPair(): Promise<Pair> {
-  return { plain: await open(false), encrypted: await open(true) }
+/** How a DataSource of the pair connects, and what else it is told. */
+export type Options = (url: string) => object
+
+export async function openPair(options: Options): Promise<Pair> {
+  return { plain: await open(options, false), encrypted: await open(options, true) }
 }
 
-async function open(encrypt: boolean): Promise<Side> {
+async function open(options: Options, encrypt: boolean): Promise<Side> {
   const database = await createDatabase()
   const log: unknown[] = []
   const source = new DataSource({
     type: 'postgres',
-    url: database.url,
     entities: [...plainEntities, ...(encrypt ? [Secret] : [])],
     subscribers: [Witness],
     migrations: [AddShelf1700000000001, AddShelfLabel1700000000002],
@@ -80,6 +82,7 @@ async function open(encrypt: boolean): Promise<Side> {
     cache: true,
     logging: true,
     logger: new Recorder(log),
+    ...options(database.url),
   } as DataSourceOptions)
   events.set(source, [])
   if (encrypt) {
@@ -87,7 +90,18 @@ async function open(encrypt: boolean): Promise<Side> {
     withEncryption(source, { keyring: createKeyring({ providers: [provider] }) })
   }
   await source.initialize()
+  await fixPlans(source)
   return { source, log, drop: database.drop }
+}
+
+/** Statistics would change plans, and with them the order of rows that were not put in order. */
+async function fixPlans(source: DataSource): Promise<void> {
+  const tables = await source.query(
+    `SELECT oid::regclass::text AS name FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace`,
+  )
+  for (const { name } of tables) {
+    await source.query(`ALTER TABLE ${name} SET (autovacuum_enabled = false)`)
+  }
 }
 
 /** Keeps what it is told in a private field, as a logger of an application may. */

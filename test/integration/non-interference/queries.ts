@@ -233,6 +233,17 @@ export const selects: Behaviours = {
     await books.remove(2)
     return [await tagsOf.loadMany(), before, await authorOf.loadOne(), await books.loadMany()]
   },
+  streams: async (source) => {
+    const rows: unknown[] = []
+    const read = async (stream: AsyncIterable<unknown>) => {
+      for await (const row of stream) rows.push(row)
+    }
+    await read(await bookQuery(source).where('book.pages > :pages', { pages: 100 }).stream())
+    const runner = source.createQueryRunner()
+    await read(await runner.stream('SELECT title FROM book WHERE id = $1', [1]))
+    await runner.release()
+    return rows
+  },
   'a plain SQL query': (source) =>
     source.query('SELECT title, pages FROM book WHERE pages > $1 ORDER BY id', [100]),
 }
@@ -316,19 +327,13 @@ export const writers: Behaviours = {
   ],
   'fails to UPDATE nothing': (source) => source.createQueryBuilder().update(Book).set({}).execute(),
   'tables without an entity': async (source) => {
-    await source.query('CREATE TEMP TABLE IF NOT EXISTS nobody (id int, title text)')
-    await source
-      .createQueryBuilder()
-      .insert()
-      .into('nobody')
-      .values({ id: 1, title: 'x' })
-      .execute()
-      .catch(() => {})
-    return source
-      .createQueryBuilder()
-      .select('n.title', 't')
-      .from('nobody', 'n')
-      .where('n.title IS NULL')
-      .getRawMany()
+    await source.query('CREATE TABLE nobody (id int, title text)')
+    await source.query(`INSERT INTO nobody VALUES (1, 'x'), (2, NULL)`)
+    const query = source.createQueryBuilder().select('n.title', 'title').from('nobody', 'n')
+    const rows = await query.where('n.title = :title', { title: 'x' }).getRawMany()
+    await source.createQueryBuilder().delete().from('nobody').where('title IS NULL').execute()
+    const left = await source.query('SELECT * FROM nobody')
+    await source.query('DROP TABLE nobody')
+    return [rows, left]
   },
 }

@@ -1,4 +1,4 @@
-import type { QueryRunner } from 'typeorm'
+import { type QueryRunner, QueryRunnerAlreadyReleasedError } from 'typeorm'
 
 /** Statements of a connection whose values are being sealed, and which are therefore not sent yet. */
 const sealing = new WeakMap<QueryRunner, Set<Promise<unknown>>>()
@@ -10,14 +10,20 @@ export function endsTransaction(statement: string): boolean {
   return ENDS_TRANSACTION.test(statement)
 }
 
-/** Notes a statement that is sent as soon as `work` is done. */
-export function noteSealing(queryRunner: QueryRunner, work: Promise<void>): Promise<void> {
+/**
+ * Notes a statement that is sent as soon as `work` is done.
+ *
+ * @throws QueryRunnerAlreadyReleasedError, as TypeORM does, where the connection was given back
+ *   meanwhile: it may be in a transaction of somebody else
+ */
+export async function noteSealing(queryRunner: QueryRunner, work: Promise<void>): Promise<void> {
   const noted = sealing.get(queryRunner) ?? new Set()
   sealing.set(queryRunner, noted)
   const sent = work.then(nextTask, nextTask)
   noted.add(sent)
   sent.then(() => noted.delete(sent))
-  return work
+  await work
+  if (queryRunner.isReleased) throw new QueryRunnerAlreadyReleasedError()
 }
 
 /**

@@ -49,6 +49,10 @@ export interface EntityShape {
 export interface Graph {
   readonly entities: readonly EntityShape[]
   readonly relations: readonly Relation[]
+  /** How many rows a query of the encrypted twin may open beyond its page. */
+  readonly maxRefine: number | undefined
+  /** TypeORM's option of this name: brackets around each text of a condition. */
+  readonly isolateWhereStatements: boolean
 }
 
 const NAMES = ['Alpha', 'Beta', 'Gamma', 'Delta'] as const
@@ -82,7 +86,11 @@ export function drawGraph(random: Random): Graph {
       child: random.chance(0.25) ? random.times(1, 2, () => property(true)) : undefined,
     }
   })
-  return { entities, relations: drawRelations(random, names) }
+  return {
+    ...{ entities, relations: drawRelations(random, names) },
+    maxRefine: random.chance(0.15) ? random.between(2, 6) : undefined,
+    isolateWhereStatements: random.chance(0.2),
+  }
 }
 
 function drawRelations(random: Random, names: readonly string[]): Relation[] {

@@ -38,7 +38,10 @@ const owned: EntityShape = {
   ...{ ...shape, name: 'Beta', tenant: true },
   properties: [number('p2', { subject: 'tenant', exact: true })],
 }
-const graph: Graph = { entities: [shape, owned], relations: [] }
+const graph: Graph = {
+  ...{ entities: [shape, owned], relations: [] },
+  ...{ maxRefine: undefined, isolateWhereStatements: false },
+}
 
 const builderQuery: BuilderQuery = {
   ...{

@@ -46,6 +46,7 @@ export async function startTwin(
   clear: boolean,
 ): Promise<Twin> {
   const classes = buildClasses(graph, clear)
+  const { maxRefine, isolateWhereStatements } = graph
   const options = {
     type: 'postgres',
     url,
@@ -53,8 +54,12 @@ export async function startTwin(
     entities: [...classes.values()],
     synchronize: true,
   }
-  const dataSource = new DataSource({ ...options, poolSize: 3 } as DataSourceOptions)
-  if (!clear) withEncryption(dataSource, { keyring: testKeyring() })
+  const dataSource = new DataSource({
+    ...options,
+    isolateWhereStatements,
+    poolSize: 3,
+  } as DataSourceOptions)
+  if (!clear) withEncryption(dataSource, { keyring: testKeyring(), maxRefine })
   await dataSource.initialize()
   const names = propertyNames(graph)
   return {

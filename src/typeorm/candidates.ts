@@ -237,11 +237,14 @@ function windowSql(
         ...(take === undefined ? [] : [`"mortise$before" < ${skip + take}`]),
       ]
   const read = take === undefined ? `(${inner})` : firstGroups(query, group, inner, skip + take)
+  const isLimited = limit !== undefined && !query.multiplied
+  // More rows than these are too many, whichever they are: at most `skip` of them come before the page.
+  const some = isLimited ? `(SELECT * FROM ${read} r LIMIT ${skip + limit + 1})` : read
   return (
-    `SELECT * FROM (SELECT c.*, ${counts.join(', ')} FROM ${read} c) w ` +
+    `SELECT * FROM (SELECT c.*, ${counts.join(', ')} FROM ${some} c) w ` +
     (conditions.length > 0 ? `WHERE ${conditions.join(' AND ')} ` : '') +
     `ORDER BY "${GROUP}"${within === '' ? '' : `, ${within}`}` +
-    (limit === undefined || query.multiplied ? '' : ` LIMIT ${limit + 1}`)
+    (isLimited ? ` LIMIT ${limit + 1}` : '')
   )
 }
 

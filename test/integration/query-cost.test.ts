@@ -133,20 +133,33 @@ it('maxRefine is the number of rows that may be opened beyond the page', async (
   expect(await all()).toHaveLength(ROWS)
 })
 
-it('an ordered page reads down to the bucket in which it ends, not the table', async () => {
-  setup.log.length = 0
-  await people().find({ order: { income: 'ASC' }, skip: 50, take: 20 })
-  const [statement] = (setup.log[0] as string).split(' -- ')
-  const runner = setup.dataSource.createQueryRunner()
+/** The most rows that a step of the first statement in the log gives, as it runs. */
+async function mostRowsRead({ dataSource, log }: Setup): Promise<number> {
+  const [statement] = (log[0] as string).split(' -- ')
+  const runner = dataSource.createQueryRunner()
   await runner.startTransaction()
   // A table this small is read faster without its indexes.
   await runner.query('SET LOCAL enable_seqscan = off')
   const [plan] = await runner.query(`EXPLAIN (ANALYZE, FORMAT JSON) ${statement}`)
   await runner.rollbackTransaction()
   await runner.release()
-  const counts = [...JSON.stringify(plan).matchAll(/"Actual Rows":\s*([\d.]+)/g)].map(([, n]) =>
-    Number(n),
-  )
-  expect(counts.length).toBeGreaterThan(3)
-  expect(Math.max(...counts)).toBeLessThanOrEqual(BUCKET + 1)
+  const steps = [...JSON.stringify(plan).matchAll(/"Actual Rows":\s*([\d.]+)/g)]
+  expect(steps.length).toBeGreaterThan(3)
+  return Math.max(...steps.map(([, rows]) => Number(rows)))
+}
+
+it('an ordered page reads down to the bucket in which it ends, not the table', async () => {
+  setup.log.length = 0
+  await people().find({ order: { income: 'ASC' }, skip: 50, take: 20 })
+  expect(await mostRowsRead(setup)).toBeLessThanOrEqual(BUCKET + 1)
+})
+
+it('a page that is refused reads no more than it may, however full its bucket is', async () => {
+  const limits = { secret: setup.secret, maxRefine: 30 }
+  const strict = await setUp(database.url, [Person, Pet], { synchronize: false }, limits)
+  strict.log.length = 0
+  const page = people(strict).find({ order: { income: 'ASC' }, take: 20 })
+  await expect(page).rejects.toMatchObject({ code: 'ERR_REFINE_LIMIT', field: 'Person.income' })
+  expect(await mostRowsRead(strict)).toBeLessThanOrEqual(20 + 30 + 1)
+  await strict.dataSource.destroy()
 })

@@ -7,6 +7,7 @@ import {
   checkDeclaredOnce,
   checkGroups,
   checkHiddenColumns,
+  checkSharedColumns,
   checkUniqueFieldIds,
 } from './check-columns'
 import {
@@ -43,6 +44,7 @@ export function bindMetadata(
 ): EncryptedColumn[] {
   const all = metadatas.flatMap((metadata) => bindEntity(metadata, domain))
   checkUniqueFieldIds(all)
+  checkSharedColumns(metadatas, all)
   checkGroups(all)
   return all
 }

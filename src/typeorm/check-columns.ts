@@ -131,6 +131,45 @@ export function checkUniqueFieldIds(columns: readonly EncryptedColumn[]): void {
 }
 
 /**
+ * Refuses a column that is also another entity's, which declares it in clear: TypeORM would show its
+ * envelopes as values there, and write plaintext beside them.
+ *
+ * @throws ERR_FIELD_INVALID naming the property in clear and the encrypted one
+ */
+export function checkSharedColumns(
+  metadatas: readonly EntityMetadata[],
+  columns: readonly EncryptedColumn[],
+): void {
+  const sealed = new Map<string, EncryptedColumn[]>()
+  for (const column of columns) {
+    for (const one of [column.main, column.hmac, column.lofi]) {
+      if (one) sealed.set(nameInTable(one), [...(sealed.get(nameInTable(one)) ?? []), column])
+    }
+  }
+  for (const column of metadatas.flatMap((metadata) => metadata.columns)) {
+    if (markOf(column.transformer)) continue
+    const owner = sealed.get(nameInTable(column))?.find(({ main }) => isSameTable(main, column))
+    if (!owner) continue
+    const field = `${column.entityMetadata.targetName}.${column.propertyPath}`
+    throw new MortiseError(
+      'ERR_FIELD_INVALID',
+      `${field} is stored in a column of ${owner.field.name}, which is encrypted: declare it with ` +
+        '@Encrypted as there, with the same fieldId, or remove it',
+      { field },
+    )
+  }
+}
+
+function nameInTable({ entityMetadata, databaseName }: ColumnMetadata): string {
+  return `${entityMetadata.tableName}.${databaseName}`
+}
+
+function isSameTable(a: ColumnMetadata, b: ColumnMetadata): boolean {
+  const [left, right] = [a.entityMetadata.schema, b.entityMetadata.schema]
+  return !left || !right || left === right
+}
+
+/**
  * Tokens of one group are compared with each other, so that a group has one type. Normaliser and bits
  * are compared by the key store.
  *

@@ -3,6 +3,7 @@ import { MortiseError } from '../errors'
 import type { KeyAccess } from '../keys/access'
 import { type Keyring, keyAccess } from '../keys/keyring'
 import { bindMetadata } from './bind-metadata'
+import { checkViews } from './check-views'
 import { describeSchema } from './describe-schema'
 import { type EncryptedColumn, encryptedColumnsOf } from './encrypted-column'
 import { typeormKeyStore } from './key-store'
@@ -85,6 +86,7 @@ export function withEncryption(dataSource: DataSource, options: EncryptionOption
     preparation.reset()
     columns = bindMetadata(dataSource.entityMetadatas, keys.domain)
     checkSubjectKeys(columns, keys)
+    checkViews(dataSource)
     tables = keptHere ? await keyStoreMetadatas(dataSource) : []
     describeSchema(dataSource, options.keyring, columns)
     dataSource.subscribers.push(placeholderResolver(runtime))

@@ -1,5 +1,13 @@
 import 'reflect-metadata'
-import { Column, Entity, MoreThan, PrimaryColumn, ViewColumn, ViewEntity } from 'typeorm'
+import {
+  Column,
+  Entity,
+  type EntityMetadata,
+  MoreThan,
+  PrimaryColumn,
+  ViewColumn,
+  ViewEntity,
+} from 'typeorm'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { census } from '../../src/rotation'
 import { Encrypted } from '../../src/typeorm'
@@ -75,5 +83,50 @@ describe('a view over a table with encrypted columns', () => {
     await expect(start).rejects.toThrow(
       /OtherDeclaration\.name.*declared differently in Worker\.name/,
     )
+  })
+})
+
+describe('what a view may not do', () => {
+  const start = (expression: EntityMetadata['expression'], ...properties: string[]) => {
+    class Shown {}
+    ViewEntity({ expression: expression as string, synchronize: false })(Shown)
+    for (const property of properties) ViewColumn()(Shown.prototype, property)
+    const { url } = database
+    const { secret } = setup
+    return setUp(url, [Worker, Shown], { synchronize: false }, { secret }).then(({ dataSource }) =>
+      dataSource.destroy(),
+    )
+  }
+
+  it.each<[EntityMetadata['expression'], string]>([
+    ['SELECT id, name FROM worker', 'name'],
+    ['SELECT w.name AS label FROM worker w', 'label'],
+    ['SELECT id, w.name "label" FROM worker w', 'label'],
+    ['SELECT * FROM worker', 'pay'],
+    ['WITH w AS (SELECT * FROM worker) SELECT w.name FROM w', 'name'],
+    ['SELECT x.label FROM (SELECT name AS label FROM worker) x', 'label'],
+    ['SELECT ward AS name FROM worker UNION ALL SELECT name FROM worker', 'name'],
+    [(one) => one.createQueryBuilder().select('w.name', 'label').from(Worker, 'w'), 'label'],
+  ])('show envelopes as values: %s', async (expression, property) => {
+    await expect(start(expression, 'id', property)).rejects.toMatchObject({
+      code: 'ERR_FIELD_INVALID',
+      field: `Shown.${property}`,
+      message: expect.stringMatching(/envelopes of Worker\..*@Encrypted.*fieldId: 'worker\./),
+    })
+  })
+
+  it.each([
+    [`SELECT id FROM worker WHERE name = 'a'`, 'ERR_FIELD_INVALID'],
+    ['SELECT count(DISTINCT name) AS id FROM worker', 'ERR_FIELD_INVALID'],
+    ['SELECT min(name) AS id FROM worker', 'ERR_QUERY_UNSUPPORTED'],
+    ['SELECT id, to_jsonb(w) FROM worker w ORDER BY name', 'ERR_QUERY_UNSUPPORTED'],
+  ])('compare envelopes: %s', async (expression, code) => {
+    await expect(start(expression, 'id')).rejects.toMatchObject({ code })
+  })
+
+  it('while plain columns, NULL tests and counts are no concern of encryption', async () => {
+    await start('SELECT id, ward FROM worker WHERE name IS NOT NULL', 'id', 'ward')
+    await start('SELECT ward, count(name) AS id FROM worker GROUP BY ward', 'id', 'ward')
+    await start('SELECT * FROM worker', 'id', 'ward')
   })
 })

@@ -1,4 +1,4 @@
-import { type Block, createBlock, lookUp, type Meaning, mergeOutputs } from './block'
+import { type Block, createBlock, lookUp, type Meaning, mergeOutputs, type Output } from './block'
 import type { EncryptedTables, Source } from './encrypted-tables'
 import { implicitColumns } from './implicit-columns'
 import { collectSources, readCommonTables, type SourceReader } from './sources'
@@ -53,6 +53,11 @@ export function findReferences(tokens: readonly Token[], tables: EncryptedTables
   const walker = new Walker(tokens, tables)
   walker.query(0, tokens.length, undefined, 'statement')
   return walker.references
+}
+
+/** What the rows of a query show, as far as that is a column as it is. */
+export function shownColumns(tokens: readonly Token[], tables: EncryptedTables): readonly Output[] {
+  return new Walker(tokens, tables).query(0, tokens.length, undefined, 'statement').outputs
 }
 
 /** One reading of one statement. */

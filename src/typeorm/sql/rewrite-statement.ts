@@ -85,6 +85,15 @@ function readStatement(tables: EncryptedTables, sql: string): ReadStatement {
   return { tokens, changes: changes.sort((a, b) => spanOf(a)[0] - spanOf(b)[0]) }
 }
 
+/**
+ * Whether a text compares encrypted columns in a way that would have to be rewritten.
+ *
+ * @throws ERR_QUERY_UNSUPPORTED where it uses one in a way that cannot be
+ */
+export function asksByToken(tables: EncryptedTables, sql: string): boolean {
+  return readStatement(tables, sql).changes.length > 0
+}
+
 function spanOf({ reference, asked }: Change): readonly [number, number] {
   return asked ? [asked.first, asked.last] : [reference.first, reference.last]
 }

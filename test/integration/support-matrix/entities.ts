@@ -1,5 +1,6 @@
 import 'reflect-metadata'
 import {
+  AfterLoad,
   BaseEntity,
   ChildEntity,
   Column,
@@ -14,6 +15,7 @@ import {
   PrimaryColumn,
   PrimaryGeneratedColumn,
   type Relation,
+  RelationId,
   TableInheritance,
   Tree,
   TreeChildren,
@@ -22,6 +24,7 @@ import {
   VersionColumn,
   ViewColumn,
   ViewEntity,
+  VirtualColumn,
 } from 'typeorm'
 import { Encrypted } from '../../../src/typeorm'
 
@@ -89,6 +92,46 @@ export class Staff {
 @ChildEntity()
 export class Doctor extends Staff {
   @Encrypted({ type: 'string', exact: true, nullable: true }) licence!: string | null
+}
+
+@ChildEntity()
+export class Nurse extends Staff {
+  @Encrypted({ type: 'string', exact: true, nullable: true }) licence!: string | null
+}
+
+abstract class Kept {
+  @PrimaryColumn('int') id!: number
+  @Encrypted({ type: 'string', exact: true }) secret!: string
+}
+
+@Entity()
+export class Vault extends Kept {
+  @Encrypted({ type: 'number', range: { step: 10 } }) weight!: number
+}
+
+@Entity({ orderBy: { rank: 'DESC' } })
+export class Member {
+  @PrimaryColumn('int') id!: number
+  @Encrypted({ type: 'string', exact: true }) name!: string
+  @Encrypted({ type: 'number', range: { step: 10 } }) rank!: number
+  @ManyToOne('Member', 'reports', { nullable: true }) boss!: Member | null
+  @OneToMany('Member', 'boss') reports!: Member[]
+  @OneToMany('Membership', 'member', { eager: true, cascade: true }) clubs!: Membership[]
+  @RelationId('boss') bossId!: number | null
+  @VirtualColumn({ query: (alias) => `SELECT ${alias}."id" + 1` }) next!: number
+  greeting!: string
+  @AfterLoad() greet() {
+    this.greeting = `Dear ${this.name}`
+  }
+}
+
+/** A join table with columns of its own, and a key of two columns. */
+@Entity()
+export class Membership {
+  @PrimaryColumn('int') memberId!: number
+  @PrimaryColumn('int') clubId!: number
+  @Encrypted({ type: 'string', exact: true }) role!: string
+  @ManyToOne('Member', 'clubs') member!: Relation<Member>
 }
 
 @Entity()

@@ -109,5 +109,48 @@ export const builders: Section = {
       },
       'tells what was rewritten, and whether an index serves it',
     ),
+    supported(
+      'one builder several times, also at the same time',
+      async ({ builder }) => {
+        const query = builder().where('p.income > 7').orderBy('p.income').take(1)
+        const [many, count, exists, [page, all]] = await Promise.all([
+          query.getMany(),
+          query.getCount(),
+          query.getExists(),
+          query.getManyAndCount(),
+        ])
+        expect([many, page]).toMatchObject([[{ income: 14 }], [{ income: 14 }]])
+        expect([count, exists, all]).toEqual([2, true, 2])
+        expect(await query.getMany()).toMatchObject([{ income: 14 }])
+      },
+      'it may be changed or cloned while it runs',
+    ),
+    supported(
+      'distinct with the primary key, distinctOn of a plain property',
+      async ({ builder }) => {
+        const distinct = builder().select(['p.id', 'p.email']).distinct()
+        expect(await distinct.orderBy('p.id').getMany()).toMatchObject([
+          { email: 'p1@x.org' },
+          { email: 'p2@x.org' },
+          { email: 'p3@x.org' },
+        ])
+        const first = builder().select(['p.id', 'p.email']).distinctOn(['p.ward']).orderBy('p.ward')
+        expect(await first.addOrderBy('p.id').getMany()).toMatchObject([{ id: 1 }, { id: 3 }])
+      },
+    ),
+    supported('a subquery in FROM, in a join, in SELECT', async ({ builder, dataSource }) => {
+      const outer = dataSource.createQueryBuilder().select('s.id', 'id')
+      const inner = outer.from(
+        (q) => q.select('p.id', 'id').from('Patient', 'p').where("p.email = 'p1@x.org'"),
+        's',
+      )
+      expect(await inner.getRawMany()).toEqual([{ id: 1 }])
+      const joined = builder().innerJoin(
+        (q) => q.select('n.patientId', 'owner').from('Note', 'n').where("n.text = 'n22'"),
+        's',
+        's.owner = p.id',
+      )
+      expect(await joined.andWhere('p.income > 7').getMany()).toMatchObject([{ id: 2 }])
+    }),
   ],
 }

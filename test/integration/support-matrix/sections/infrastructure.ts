@@ -1,11 +1,20 @@
-import { DataSource } from 'typeorm'
+import { DataSource, DefaultNamingStrategy, IsNull, MoreThan } from 'typeorm'
 import { expect } from 'vitest'
 import { createKeyring, generateRootKey, inAppKeyProvider } from '../../../../src'
 import { withEncryption } from '../../../../src/typeorm'
 import { pendingStatements } from '../../../typeorm/data-source'
-import { Note, Patient, Tag } from '../entities'
+import { Card, Note, Patient, Tag } from '../entities'
 import { refused, type Section, supported } from '../matrix'
 import { ENTITIES } from '../world'
+
+class Shouting extends DefaultNamingStrategy {
+  override columnName(property: string, name: string, prefixes: string[]): string {
+    return super.columnName(property, name, prefixes).toUpperCase()
+  }
+}
+
+/** `-c default_transaction_read_only=on` */
+const READ_ONLY = '-c%20default_transaction_read_only%3Don'
 
 export const infrastructure: Section = {
   title: 'Cache, replicas, schema',
@@ -22,33 +31,78 @@ export const infrastructure: Section = {
       },
       'holds ciphertext; pages that need opened rows pass it by',
     ),
-    supported('read replicas', async (world) => {
-      const { url } = world.dataSource.options as { url: string }
-      await world.dataSource.query('CREATE SCHEMA replicated')
-      const dataSource = new DataSource({
-        type: 'postgres',
-        schema: 'replicated',
-        synchronize: true,
-        replication: { master: { url }, slaves: [{ url }] },
-        entities: [Tag],
-      })
-      const provider = inAppKeyProvider({ name: 'other', secret: generateRootKey() })
-      const keyring = createKeyring({ providers: [provider] })
-      await withEncryption(dataSource, { keyring }).initialize()
-      try {
-        const tags = dataSource.getRepository(Tag)
-        await tags.save({ id: 1, label: 'r' })
-        expect(await tags.findOneBy({ label: 'r' })).toMatchObject({ id: 1 })
-      } finally {
-        await dataSource.destroy()
-      }
-    }),
+    supported(
+      'read replicas',
+      async (world) => {
+        const { url } = world.dataSource.options as { url: string }
+        await world.dataSource.query('CREATE SCHEMA replicated')
+        const dataSource = new DataSource({
+          type: 'postgres',
+          schema: 'replicated',
+          synchronize: true,
+          // What is written to the replica fails.
+          replication: { master: { url }, slaves: [{ url: `${url}?options=${READ_ONLY}` }] },
+          entities: [Tag],
+        })
+        const provider = inAppKeyProvider({ name: 'other', secret: generateRootKey() })
+        const keyring = createKeyring({ providers: [provider] })
+        await withEncryption(dataSource, { keyring }).initialize()
+        try {
+          const tags = dataSource.getRepository(Tag)
+          await tags.save({ id: 1, label: 'r' })
+          expect(await tags.findOneBy({ label: 'r' })).toMatchObject({ id: 1 })
+          const setting = "current_setting('transaction_read_only')"
+          const query = tags.createQueryBuilder('t').select(setting, 'on').where("t.label = 'r'")
+          expect(await query.getRawOne()).toEqual({ on: 'on' })
+        } finally {
+          await dataSource.destroy()
+        }
+      },
+      'keys are read on the connection of the statement that needs them, and written to the master',
+    ),
     supported(
       'synchronize, migration:generate',
       async ({ dataSource }) => {
         expect(await pendingStatements(dataSource)).toEqual([])
       },
       'hidden columns, their indexes and the key store included',
+    ),
+    supported('cache with an id, a duration, joins, and of raw rows', async ({ builder, log }) => {
+      const query = () => builder().leftJoinAndSelect('p.notes', 'n').where("p.email = 'p1@x.org'")
+      const read = () => query().orderBy('n.id').cache('notes of one', 60_000).getOneOrFail()
+      expect(await read()).toEqual(await read())
+      expect((await read()).notes).toMatchObject([{ text: 'n11' }, { text: 'n12' }])
+      const count = () => query().select('COUNT(*)', 'n').cache(60_000).getRawOne()
+      expect([await count(), await count()]).toEqual([{ n: '2' }, { n: '2' }])
+      expect(log.filter((line) => /FROM "patient"/.test(line))).toHaveLength(2)
+    }),
+    supported(
+      'namingStrategy, entityPrefix, schema, relationLoadStrategy, isolateWhereStatements',
+      async (world) => {
+        const { url } = world.dataSource.options as { url: string }
+        await world.dataSource.query('CREATE SCHEMA styled')
+        const dataSource = new DataSource({
+          ...{ type: 'postgres', url, schema: 'styled', synchronize: true },
+          ...{ entities: [Patient, Note, Tag, Card], namingStrategy: new Shouting() },
+          ...{ entityPrefix: 'x_', relationLoadStrategy: 'query', isolateWhereStatements: true },
+        })
+        const provider = inAppKeyProvider({ name: 'styled', secret: generateRootKey() })
+        const keyring = createKeyring({ providers: [provider] })
+        await withEncryption(dataSource, { keyring }).initialize()
+        try {
+          const patients = dataSource.getRepository(Patient)
+          const notes = [{ id: 1, text: 'n', weight: 3 }]
+          await patients.save({ id: 1, ward: 'A', email: 'a@x.org', income: 9, notes })
+          const query = patients.createQueryBuilder('p').where("p.email = 'a@x.org' OR p.id = 7")
+          expect(await query.andWhere('p.income > 8').getCount()).toBe(1)
+          const where = { income: MoreThan(8), address: { street: IsNull() } }
+          const found = await patients.find({ where, relations: { notes: true } })
+          expect(found).toMatchObject([{ email: 'a@x.org', notes }])
+        } finally {
+          await dataSource.destroy()
+        }
+      },
+      'options of the DataSource',
     ),
     supported('queryRunner.manager', async ({ dataSource }) => {
       const runner = dataSource.createQueryRunner()

@@ -1,4 +1,5 @@
 import { expect } from 'vitest'
+import { Member } from '../entities'
 import { refused, type Section, supported } from '../matrix'
 
 const idsOf = (rows: readonly { id: number }[]) => rows.map(({ id }) => id)
@@ -76,6 +77,18 @@ export const ordering: Section = {
         expect(await patients.find(page)).toHaveLength(1)
       },
       'else `ERR_REFINE_LIMIT`, never a part of the answer',
+    ),
+    supported(
+      'the order of `@Entity({ orderBy })`',
+      async ({ repository }) => {
+        const members = repository(Member)
+        await members.save([2, 9, 5].map((rank, id) => ({ id, rank, name: 'm' })))
+        expect(idsOf(await members.findBy({ name: 'm' }))).toEqual([1, 2, 0])
+        expect(await members.existsBy({ name: 'm' })).toBe(true)
+        const raw = members.createQueryBuilder('m').getRawMany()
+        await expect(raw).rejects.toMatchObject({ code: 'ERR_QUERY_UNSUPPORTED' })
+      },
+      'raw results of such an entity are refused',
     ),
   ],
 }

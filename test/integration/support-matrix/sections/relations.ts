@@ -1,6 +1,15 @@
+import { LessThan, MoreThan, type Repository } from 'typeorm'
 import { expect } from 'vitest'
-import { Card, Patient } from '../entities'
+import { Card, Member, Membership, Patient } from '../entities'
 import { type Section, supported } from '../matrix'
+
+async function saveMembers(members: Repository<Member>): Promise<void> {
+  await members.save([
+    { id: 1, name: 'a', rank: 9, clubs: [{ memberId: 1, clubId: 1, role: 'chair' }] },
+    { id: 2, name: 'b', rank: 5, boss: { id: 1 } },
+    { id: 3, name: 'c', rank: 2, boss: { id: 1 } },
+  ])
+}
 
 const STRATEGIES = ['join', 'query'] as const
 
@@ -61,6 +70,34 @@ export const relations: Section = {
     supported('self-joins', async ({ builder }) => {
       const pairs = builder().innerJoin('Patient', 'q', 'q.income > 7 AND q.id = p.id + 1')
       expect(await pairs.getCount()).toBe(2)
+    }),
+    supported('eager relations, loadEagerRelations: false', async ({ repository }) => {
+      await saveMembers(repository(Member))
+      const find = (loadEagerRelations: boolean) =>
+        repository(Member).find({ where: { rank: MoreThan(4) }, loadEagerRelations })
+      expect(await find(true)).toMatchObject([{ clubs: [{ role: 'chair' }] }, { clubs: [] }])
+      expect((await find(false)).map(({ clubs }) => clubs)).toEqual([undefined, undefined])
+    }),
+    supported('a relation of an entity to itself', async ({ repository }) => {
+      await saveMembers(repository(Member))
+      const relations = { boss: true, reports: true }
+      const found = await repository(Member).find({ relations, where: { boss: { name: 'a' } } })
+      expect(found).toMatchObject([
+        { name: 'b', boss: { name: 'a', rank: 9 } },
+        { name: 'c', boss: { name: 'a', rank: 9 } },
+      ])
+    }),
+    supported('many-to-many through an entity, keys of two columns', async ({ repository }) => {
+      await saveMembers(repository(Member))
+      const where = { role: 'chair', member: { rank: MoreThan(4) } }
+      const found = await repository(Membership).find({ where, relations: { member: true } })
+      expect(found).toMatchObject([{ clubId: 1, role: 'chair', member: { name: 'a' } }])
+    }),
+    supported('@RelationId, loadRelationIds on a refined page', async ({ repository }) => {
+      await saveMembers(repository(Member))
+      const loadRelationIds = { relations: ['boss'] }
+      const page = { where: { rank: LessThan(9) }, take: 1, loadRelationIds }
+      expect(await repository(Member).find(page)).toMatchObject([{ name: 'b', boss: 1, bossId: 1 }])
     }),
   ],
 }

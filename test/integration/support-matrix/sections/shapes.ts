@@ -1,10 +1,31 @@
-import { DataSource, Entity, PrimaryColumn } from 'typeorm'
+import {
+  Column,
+  DataSource,
+  Entity,
+  MoreThan,
+  PrimaryColumn,
+  ViewColumn,
+  ViewEntity,
+} from 'typeorm'
 import { expect } from 'vitest'
-import { Encrypted } from '../../../../src/typeorm'
+import { createKeyring, generateRootKey, inAppKeyProvider } from '../../../../src'
+import { Encrypted, withEncryption } from '../../../../src/typeorm'
 import { bindMetadata } from '../../../../src/typeorm/bind-metadata'
-import { Active, Closure, Doctor, Nested, Path, PatientView, Staff } from '../entities'
+import {
+  Active,
+  Closure,
+  Doctor,
+  Member,
+  Nested,
+  Nurse,
+  Path,
+  PatientView,
+  Staff,
+  Vault,
+} from '../entities'
 import { refused, type Section, supported } from '../matrix'
 import { encryptedSchemaEntity } from '../schema-entity'
+import { ENTITIES, type World } from '../world'
 
 type TreeClass = new () => { id: number; name: string; children: unknown[]; parent: unknown }
 
@@ -24,6 +45,15 @@ function tree(kind: string, entity: TreeClass) {
     expect(await below.andWhere('t.name = :n', { n: 'leaf' }).getCount()).toBe(1)
     expect(await trees.countDescendants(root)).toBe(3)
   })
+}
+
+async function start({ dataSource }: World, entities: readonly unknown[]): Promise<void> {
+  const { url } = dataSource.options as { url: string }
+  const other = new DataSource({ type: 'postgres', url, entities: entities as never })
+  const provider = inAppKeyProvider({ name: 'other', secret: generateRootKey() })
+  const keyring = createKeyring({ providers: [provider] })
+  await withEncryption(other, { keyring }).initialize()
+  await other.destroy()
 }
 
 export const shapes: Section = {
@@ -94,6 +124,54 @@ export const shapes: Section = {
         return bindMetadata(dataSource.entityMetadatas, 'default')
       },
       'at start; encrypt another property',
+    ),
+    supported(
+      'a property that several child entities declare',
+      async ({ repository }) => {
+        await repository(Doctor).save({ id: 1, name: 'd', licence: '007' })
+        await repository(Nurse).save({ id: 2, name: 'n', licence: '007' })
+        expect(await repository(Nurse).findBy({ licence: '007' })).toMatchObject([{ id: 2 }])
+        const query = repository(Staff).createQueryBuilder('s').where("s.licence = '007'")
+        expect(await query.getCount()).toBe(2)
+      },
+      'declared alike in all of them',
+    ),
+    supported('properties of an abstract base class', async ({ repository }) => {
+      await repository(Vault).save({ id: 1, secret: 's', weight: 12 })
+      const found = await repository(Vault).findBy({ secret: 's', weight: MoreThan(11) })
+      expect(found).toEqual([{ id: 1, secret: 's', weight: 12 }])
+    }),
+    supported(
+      '@VirtualColumn and @AfterLoad beside encrypted properties',
+      async ({ repository }) => {
+        await repository(Member).save({ id: 1, name: 'a', rank: 9 })
+        const found = await repository(Member).findBy({ rank: MoreThan(3) })
+        expect(found).toMatchObject([{ next: 2, greeting: 'Dear a' }])
+      },
+    ),
+    refused(
+      'a view that shows envelopes as values',
+      'ERR_FIELD_INVALID',
+      async (world) => {
+        class Shown {}
+        ViewColumn()(Shown.prototype, 'mail')
+        const expression = 'SELECT email AS mail FROM patient'
+        ViewEntity({ expression, synchronize: false })(Shown)
+        return start(world, [...ENTITIES, Shown])
+      },
+      "at start; declare it with `@Encrypted` and the table's `fieldId`",
+    ),
+    refused(
+      'a second entity that declares the column in clear',
+      'ERR_FIELD_INVALID',
+      async (world) => {
+        class Second {}
+        PrimaryColumn('int')(Second.prototype, 'id')
+        Column('bytea')(Second.prototype, 'email')
+        Entity({ name: 'patient', synchronize: false })(Second)
+        return start(world, [...ENTITIES, Second])
+      },
+      'at start; declare it as the first entity does',
     ),
   ],
 }

@@ -1,5 +1,6 @@
 import { type EntityMetadata, getMetadataArgsStorage } from 'typeorm'
 import { MortiseError } from '../errors'
+import type { Field } from '../field'
 import { markOf } from './declaration'
 import type { EncryptedColumn } from './encrypted-column'
 import type { ColumnMetadata } from './internals'
@@ -170,8 +171,7 @@ function isSameTable(a: ColumnMetadata, b: ColumnMetadata): boolean {
 }
 
 /**
- * Tokens of one group are compared with each other, so that a group has one type. Normaliser and bits
- * are compared by the key store.
+ * Tokens of one group are compared with each other, so that a group has one type, normaliser and length.
  *
  * @throws ERR_FIELD_INVALID naming both fields
  */
@@ -182,13 +182,20 @@ export function checkGroups(columns: readonly EncryptedColumn[]): void {
     if (!group) continue
     const other = byGroup.get(group)
     byGroup.set(group, other ?? column)
-    if (other && other.field.type !== column.field.type) {
+    const difference = other && differenceInGroup(other.field, column.field)
+    if (difference) {
       throw invalid(
         column.field.name,
-        `of another type than ${other.field.name}, which shares its group '${group}'`,
+        `of another ${difference} than ${other.field.name}, which shares its group '${group}'`,
       )
     }
   }
+}
+
+function differenceInGroup(a: Field, b: Field): string | undefined {
+  if (a.type !== b.type) return 'type'
+  if (a.exact?.normalizer.id !== b.exact?.normalizer.id) return 'normaliser'
+  return a.exact?.bits === b.exact?.bits ? undefined : 'number of bits'
 }
 
 /** Whether the column is of a view, which shows values that a table holds. */

@@ -41,6 +41,12 @@ function checkOverwrite(column: EncryptedColumn, metadata: EntityMetadata, on: O
       'overwriting it by a parameter is not supported; name it in orUpdate()',
     )
   }
+  if (on.skipUpdateIfNoValuesChanged) {
+    throw refuseQuery(
+      field,
+      'skipUpdateIfNoValuesChanged would compare its ciphertext, which always differs; leave it out',
+    )
+  }
   const parts = physicalNames(column)
   const present = parts.filter((name) => overwritten.has(name))
   if (present.length > 0 && present.length < parts.length) {

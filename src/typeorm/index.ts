@@ -8,5 +8,5 @@ export {
 export { type EncryptedExplanation, type ExplainedProperty, explainEncrypted } from './explain'
 export { type EncryptionOptions, withEncryption } from './install'
 export { typeormKeyStore } from './key-store'
-export { openRaw, openRawStream, type RawNames } from './open-raw'
+export { openRaw, openRawStream, type RawNames, type RawSource } from './open-raw'
 export { type EncryptedUniqueViolation, encryptedUniqueViolation } from './unique-violation'

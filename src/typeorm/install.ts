@@ -12,7 +12,13 @@ import { canConnect } from './own-connection'
 import { Placeholder } from './placeholder'
 import { createPreparation } from './prepare'
 import { redactLogger, redactNotFound } from './redact-errors'
-import { installRuntime, type Runtime, resolvePlaceholders, sessionOf } from './runtime'
+import {
+  hideParameters,
+  installRuntime,
+  type Runtime,
+  resolvePlaceholders,
+  sessionOf,
+} from './runtime'
 import { guardSchemaBuilder } from './schema-guard'
 import { EncryptedSelectBuilder } from './select-builder'
 import { afterSealing, endsTransaction, noteSealing } from './statement-order'
@@ -210,6 +216,9 @@ function placeholderResolver(runtime: Runtime): DataSource['subscribers'][number
         return noteSealing(queryRunner, work)
       }
       return endsTransaction(query) ? afterSealing(queryRunner) : undefined
+    },
+    afterQuery({ parameters, success }) {
+      if (!success && Array.isArray(parameters)) hideParameters(parameters)
     },
   }
 }

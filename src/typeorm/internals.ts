@@ -64,6 +64,7 @@ export interface ExpressionMap {
     readonly overwrite?: readonly string[]
     /** Column names that take a parameter of their name; 0.3 only. */
     readonly columns?: readonly string[]
+    readonly skipUpdateIfNoValuesChanged?: boolean
   }
   parameters: ObjectLiteral
   clone(): ExpressionMap

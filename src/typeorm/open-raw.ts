@@ -1,7 +1,14 @@
-import type { DataSource, EntityMetadata, EntityTarget, ObjectLiteral } from 'typeorm'
+import type {
+  DataSource,
+  EntityManager,
+  EntityMetadata,
+  EntityTarget,
+  ObjectLiteral,
+  QueryRunner,
+} from 'typeorm'
 import { MortiseError } from '../errors'
-import { encryptedColumnOf } from './encrypted-column'
-import type { RawRow } from './internals'
+import { encryptedColumnOf, encryptedColumnsOf } from './encrypted-column'
+import { dataSourceOf, type RawRow } from './internals'
 import { openPage, type PageColumn } from './open-page'
 import { ExtraColumns, selectedColumns } from './page-reader'
 import { Opened } from './placeholder'
@@ -14,6 +21,9 @@ import { runtimeOf, sessionOf } from './runtime'
  */
 export type RawNames = string | Readonly<Record<string, string>>
 
+/** Where keys are read: in a transaction its manager or query runner, whose connection serves. */
+export type RawSource = DataSource | EntityManager | QueryRunner
+
 /** Rows that one slice of {@link openRawStream} opens together. */
 const SLICE = 256
 
@@ -24,28 +34,31 @@ const SLICE = 256
  * All keys of the rows are fetched with one question for each kind. Other columns, and NULL, stay as they
  * are.
  *
+ * @param source - the DataSource; inside of a transaction its manager or query runner
  * @param entity - whose properties the rows hold
  * @param rows - never changed
  * @returns copies of the rows, with values in the place of envelopes
- * @throws ERR_FIELD_INVALID for a property that is not encrypted, ERR_ROW_UNKNOWN where the subject or the
- *   primary key that a value needs is not among the names, and what reading an entity throws
+ * @throws ERR_FIELD_INVALID for a name or alias that the rows do not have, and for a property that has
+ *   nothing to do with opening; ERR_ROW_UNKNOWN where the subject or the primary key that a value needs is
+ *   not among the names; and what reading an entity throws
  * @see docs/how-to/raw-sql.md
  */
 export async function openRaw<R extends object>(
-  dataSource: DataSource,
+  source: RawSource,
   entity: EntityTarget<ObjectLiteral>,
   rows: readonly R[],
   names: RawNames,
 ): Promise<R[]> {
-  const [first] = rows
-  if (first === undefined) return []
-  const columns = columnsIn(dataSource, entity, names, first)
+  if (rows.length === 0) return []
+  const { dataSource, runner: own } = placeOf(source)
+  const keys = new Set(rows.flatMap((row) => Object.keys(row)))
+  const columns = columnsIn(dataSource, entity, names, keys)
   const copies = rows.map((row): RawRow => ({ ...(row as RawRow) }))
-  const runner = dataSource.createQueryRunner()
+  const runner = own ?? dataSource.createQueryRunner()
   try {
     await openPage(runtimeOf(dataSource), copies, columns, sessionOf(runner))
   } finally {
-    await runner.release()
+    if (!own) await runner.release()
   }
   for (const row of copies) {
     for (const { key } of columns) {
@@ -64,7 +77,7 @@ export async function openRaw<R extends object>(
  * @throws what {@link openRaw} throws, at the slice in question
  */
 export async function* openRawStream<R extends object>(
-  dataSource: DataSource,
+  source: RawSource,
   entity: EntityTarget<ObjectLiteral>,
   rows: AsyncIterable<R>,
   names: RawNames,
@@ -73,26 +86,33 @@ export async function* openRawStream<R extends object>(
   for await (const row of rows) {
     slice.push(row)
     if (slice.length < SLICE) continue
-    yield* await openRaw(dataSource, entity, slice, names)
+    yield* await openRaw(source, entity, slice, names)
     slice = []
   }
-  yield* await openRaw(dataSource, entity, slice, names)
+  yield* await openRaw(source, entity, slice, names)
+}
+
+function placeOf(source: RawSource): { dataSource: DataSource; runner: QueryRunner | undefined } {
+  if ('entityMetadatas' in source) return { dataSource: source, runner: undefined }
+  const runner = 'startTransaction' in source ? source : source.queryRunner
+  return { dataSource: dataSourceOf(source), runner }
 }
 
 function columnsIn(
   dataSource: DataSource,
   entity: EntityTarget<ObjectLiteral>,
   names: RawNames,
-  row: object,
+  keys: ReadonlySet<string>,
 ): PageColumn[] {
+  const metadata = dataSource.getMetadata(entity)
   const columns =
     typeof names === 'string'
-      ? aliasColumns(dataSource, entity, names, row)
-      : namedColumns(dataSource.getMetadata(entity), names)
+      ? aliasColumns(dataSource, metadata, names, keys)
+      : namedColumns(metadata, names, keys)
   for (const { column, subjectKey, rowKey } of columns) {
     const missing = [
-      column.subject && !holds(row, subjectKey) ? column.subject.name : null,
-      column.row && !holds(row, rowKey) ? column.row.name : null,
+      column.subject && !keys.has(String(subjectKey)) ? column.subject.name : null,
+      column.row && !keys.has(String(rowKey)) ? column.row.name : null,
     ].find((name) => name !== null)
     if (missing) throw rowUnknown(column.field.name, missing)
   }
@@ -102,24 +122,34 @@ function columnsIn(
 /** The names that TypeORM gives, shortened ones included, as far as the rows have them. */
 function aliasColumns(
   dataSource: DataSource,
-  entity: EntityTarget<ObjectLiteral>,
+  metadata: EntityMetadata,
   alias: string,
-  row: object,
+  keys: ReadonlySet<string>,
 ): PageColumn[] {
-  const builder = dataSource.createQueryBuilder(entity, alias)
-  return selectedColumns(builder, new ExtraColumns()).filter(({ key }) => holds(row, key))
+  const builder = dataSource.createQueryBuilder(metadata.target, alias)
+  const found = selectedColumns(builder, new ExtraColumns()).filter(({ key }) => keys.has(key))
+  if (found.length > 0) return found
+  const { targetName } = metadata
+  throw invalid(targetName, `no row has an encrypted column of the alias '${alias}'`)
 }
 
 function namedColumns(
   metadata: EntityMetadata,
   names: Readonly<Record<string, string>>,
+  keys: ReadonlySet<string>,
 ): PageColumn[] {
   const keyOf = (path: string | undefined): string | null =>
     path === undefined ? null : (names[path] ?? null)
   return Object.entries(names).flatMap(([path, key]) => {
     const found = metadata.findColumnWithPropertyPath(path)
-    if (!found) throw notEncrypted(metadata, path)
+    const name = `${metadata.targetName}.${path}`
+    if (!found) throw invalid(name, 'there is no such property')
+    if (!keys.has(key)) throw invalid(name, `no row has a column '${key}'`)
     const column = encryptedColumnOf(found)
+    const isNeeded = encryptedColumnsOf(metadata).some(
+      ({ subject, row }) => subject?.column === found || row?.column === found,
+    )
+    if (!column && !isNeeded) throw invalid(name, 'it is not encrypted; leave it out')
     if (!column) return []
     const { subject, row } = column
     const subjectKey = keyOf(subject?.column.propertyPath)
@@ -127,13 +157,8 @@ function namedColumns(
   })
 }
 
-function holds(row: object, key: string | null): boolean {
-  return key !== null && key in row
-}
-
-function notEncrypted({ targetName }: EntityMetadata, path: string): MortiseError {
-  const field = `${targetName}.${path}`
-  return new MortiseError('ERR_FIELD_INVALID', `${field}: there is no such property`, { field })
+function invalid(field: string, problem: string): MortiseError {
+  return new MortiseError('ERR_FIELD_INVALID', `${field}: ${problem}`, { field })
 }
 
 function rowUnknown(field: string, missing: string): MortiseError {

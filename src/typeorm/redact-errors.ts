@@ -2,6 +2,7 @@ import { type DataSource, type EntityManager, EntityNotFoundError, type Logger }
 import { encryptedColumnOf } from './encrypted-column'
 import { readsEncrypted } from './plan'
 import { redactQueryError } from './redact'
+import { shownParameters } from './runtime'
 import { wrapProperty } from './wrap-property'
 
 /** The finders that put their criteria into an error. */
@@ -67,24 +68,31 @@ export function redactParameters(error: unknown, builder: object): unknown {
   return new EntityNotFoundError(error.entityClass, hidden)
 }
 
-/** Cuts tokens and buckets out of database errors before the DataSource's logger sees them. */
+/** Cuts tokens, buckets and envelopes out of what the DataSource's logger is shown. */
 export function redactLogger(dataSource: DataSource): void {
   wrapProperty(dataSource, 'logger', (logger) => redacting(logger, dataSource))
 }
 
 /** Whatever else is asked of a logger is answered by itself: it may have private fields. */
 function redacting(logger: Logger, dataSource: DataSource): Logger {
-  const logQueryError: Logger['logQueryError'] = (error, ...rest) => {
-    for (const metadata of dataSource.entityMetadatas) {
-      redactQueryError(error, { name: '', hasMetadata: true, metadata })
-    }
-    logger.logQueryError(error, ...rest)
+  const shown: <P>(parameters: P) => P = (parameters) =>
+    Array.isArray(parameters) ? shownParameters(parameters) : parameters
+  const own: Pick<Logger, 'logQueryError' | 'logQuerySlow'> = {
+    logQueryError(error, query, parameters, runner) {
+      for (const metadata of dataSource.entityMetadatas) {
+        redactQueryError(error, { name: '', hasMetadata: true, metadata })
+      }
+      logger.logQueryError(error, query, shown(parameters), runner)
+    },
+    logQuerySlow(time, query, parameters, runner) {
+      logger.logQuerySlow(time, query, shown(parameters), runner)
+    },
   }
   return new Proxy(logger, {
-    get(own, name) {
-      if (name === 'logQueryError') return logQueryError
-      const value: unknown = Reflect.get(own, name)
-      return typeof value === 'function' ? value.bind(own) : value
+    get(_, name) {
+      if (Object.hasOwn(own, name)) return Reflect.get(own, name)
+      const value: unknown = Reflect.get(logger, name)
+      return typeof value === 'function' ? value.bind(logger) : value
     },
   })
 }

@@ -3,12 +3,12 @@ import { encryptedColumnsOf } from './encrypted-column'
 import { type Alias, dataSourceOfMetadata } from './internals'
 import { noteViolation } from './unique-violation'
 
-/** `detail` of a unique violation: `Key (email_hmac)=(\x01…) already exists.` */
-const KEY_DETAIL = /^Key \((.*?)\)=\(.*\)(.*)$/s
-/** `detail` of a NOT NULL or CHECK violation: `Failing row contains (1, \xe1…, 40000).` */
-const ROW_DETAIL = /^Failing row contains /
-const ROW_HIDDEN = 'The failing row is not shown: it holds encrypted values'
-const SEALED_TEXT = /^mrt1\./
+/** PostgreSQL's codes; the texts that go with them are in the language of the server. */
+const UNIQUE_VIOLATION = '23505'
+const FOREIGN_KEY_VIOLATION = '23503'
+/** `Key (email_hmac)=(\x01…) already exists.`, or the like. */
+const KEY_COLUMNS = /\((.*?)\)=\(/s
+const HIDDEN = 'It is not shown: the table holds encrypted values'
 
 /**
  * Cuts tokens, buckets and envelopes out of a database error and names the property instead. The error
@@ -23,41 +23,43 @@ export function redactQueryError(error: unknown, alias: Alias | undefined): unkn
   for (let current: unknown = error; isObject(current) && !seen.has(current); ) {
     seen.add(current)
     redactDetail(current, metadata)
-    if (encryptedColumnsOf(metadata).length > 0) redactParameters(current)
     current = current.driverError
   }
   return error
 }
 
 function redactDetail(error: Record<string, unknown>, metadata: EntityMetadata): void {
-  if (isOfOther(error, metadata)) return
-  if (ROW_DETAIL.test(String(error.detail)) && error.table === metadata.tableName) {
-    if (encryptedColumnsOf(metadata).length > 0) error.detail = ROW_HIDDEN
+  const { code, detail } = error
+  const encrypted = encryptedColumnsOf(metadata)
+  const isIntegrity = typeof code === 'string' && code.startsWith('23')
+  if (!isIntegrity || typeof detail !== 'string' || encrypted.length === 0) return
+  if (code === FOREIGN_KEY_VIOLATION || isOfOther(error, metadata)) return
+  if (code !== UNIQUE_VIOLATION) {
+    error.detail = HIDDEN
     return
   }
-  const match = typeof error.detail === 'string' ? KEY_DETAIL.exec(error.detail) : null
-  if (!match) return
-  const columns = (match[1] as string).split(', ').map((name) => name.replaceAll('"', ''))
-  const properties = encryptedColumnsOf(metadata)
+  const columns = keyColumns(error, detail, metadata)
+  const properties = encrypted
     .filter(({ main, hmac, lofi }) =>
       [main, hmac, lofi].some((column) => column && columns.includes(column.databaseName)),
     )
     .map(({ field }) => field.name)
   if (properties.length === 0) return
-  error.detail = `Key (${match[1]}) of encrypted ${properties.join(', ')}${match[2]}`
+  error.detail = `Key (${columns.join(', ')}) of encrypted ${properties.join(', ')} already exists.`
   const constraint = typeof error.constraint === 'string' ? error.constraint : undefined
-  if (error.code === '23505') noteViolation(error, { properties, constraint })
+  noteViolation(error, { properties, constraint })
 }
 
-/** Parameters of a statement on encrypted columns: envelopes and tokens stay out, the others are shown. */
-function redactParameters(error: Record<string, unknown>): void {
-  const { parameters } = error
-  if (!Array.isArray(parameters)) return
-  error.parameters = parameters.map((value: unknown) =>
-    value instanceof Uint8Array || (typeof value === 'string' && SEALED_TEXT.test(value))
-      ? '[encrypted]'
-      : value,
-  )
+/** By the constraint's name; one that the application's metadata lacks is read off the detail. */
+function keyColumns(
+  { constraint }: Record<string, unknown>,
+  detail: string,
+  { indices, uniques }: EntityMetadata,
+): string[] {
+  const named = [...uniques, ...indices].find(({ name }) => name === constraint)
+  if (named) return named.columns.map(({ databaseName }) => databaseName)
+  const text = KEY_COLUMNS.exec(detail)?.[1] ?? ''
+  return text.split(', ').map((name) => name.replaceAll('"', ''))
 }
 
 /**

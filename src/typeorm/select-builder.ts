@@ -16,7 +16,6 @@ import { restoreEnvelopes } from './placeholder'
 import { type Plan, planField, planOf, readsEncrypted } from './plan'
 import { refuseQuery } from './predicate'
 import { cloneMap, pageReading, singleStatement, windowOf, withinKeys } from './reading'
-import { redactQueryError } from './redact'
 import { redactParameters } from './redact-errors'
 import { rewriteOnInstance, whileSending } from './rewritten-builder'
 import { resolvedStatement, runtimeOf } from './runtime'
@@ -174,9 +173,7 @@ export class EncryptedSelectBuilder<E extends ObjectLiteral> extends SelectQuery
   }
 
   protected override async loadRawResults(queryRunner: QueryRunner): Promise<RawRow[]> {
-    const rows: RawRow[] = await super.loadRawResults(queryRunner).catch((error: unknown) => {
-      throw redactQueryError(error, internalsOf(this).expressionMap.mainAlias)
-    })
+    const rows = await super.loadRawResults(queryRunner)
     const { reader } = stateOf(this)
     return reader ? reader.read(rows, queryRunner) : rows
   }

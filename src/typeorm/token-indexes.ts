@@ -3,7 +3,7 @@ import { FULL_BITS } from '../blind-index/token'
 import { MortiseError } from '../errors'
 import type { EncryptedColumn } from './encrypted-column'
 import { type ColumnMetadata, dataSourceOfMetadata } from './internals'
-import { is, isName, tokenize } from './sql/tokens'
+import { is, isName, type Token, tokenize } from './sql/tokens'
 
 type IndexMetadata = EntityMetadata['indices'][number]
 type UniqueMetadata = EntityMetadata['uniques'][number]
@@ -16,8 +16,11 @@ type UniqueMetadata = EntityMetadata['uniques'][number]
  */
 export function indexTokens(metadata: EntityMetadata, columns: readonly EncryptedColumn[]): void {
   const { namingStrategy } = dataSourceOfMetadata(metadata)
+  for (const { expression } of [...metadata.checks, ...metadata.exclusions]) {
+    checkText(expression, 'a constraint', columns)
+  }
   for (const index of metadata.indices) {
-    checkPredicate(index, columns)
+    checkText(index.where, 'the where of an index', columns)
     if (!replaceColumns(index, columns, index.isUnique, isPlainIndex(index))) continue
     index.name =
       index.givenName ??
@@ -48,7 +51,10 @@ function replaceColumns(
 ): boolean {
   const replaced = index.columns.map((column) => {
     const named = encrypted.find(({ main }) => main === column)
-    return named ? tokenColumn(named, unique, plain) : column
+    if (named) return tokenColumn(named, unique, plain)
+    const hidden = encrypted.find(({ hmac, lofi }) => hmac === column || lofi === column)
+    if (hidden && unique) checkDistinct(hidden, column)
+    return column
   })
   if (replaced.every((column, place) => column === index.columns[place])) return false
   index.columns = replaced
@@ -77,17 +83,46 @@ function tokenColumn(
   })
 }
 
-/** The predicate of a partial index is SQL text; of an envelope it can only ask whether it is NULL. */
-function checkPredicate({ where }: IndexMetadata, columns: readonly EncryptedColumn[]): void {
-  const tokens = where ? tokenize(where) : []
-  tokens.forEach((token, place) => {
-    if (!isName(token) || is(tokens[place + 1], 'is')) return
-    const named = columns.find(({ main }) => main.databaseName === token.value)
-    if (!named) return
+/** A constraint over values that differ and share a token or bucket would refuse some of them. */
+function checkDistinct({ field, hmac }: EncryptedColumn, column: ColumnMetadata): void {
+  if (column === hmac && field.exact?.bits === FULL_BITS) return
+  throw new MortiseError(
+    'ERR_FIELD_INVALID',
+    `${field.name} in a unique index: different values share ${column.propertyName}; unique needs ` +
+      'untruncated tokens',
+    { field: field.name },
+  )
+}
+
+/** Functions of the bytes that an envelope is, for constraints that keep plaintext out. */
+const BYTE_FUNCTIONS = ['get_byte', 'octet_length', 'length']
+
+/**
+ * SQL text of an index or constraint may ask of an envelope whether it is NULL, and whether it is one:
+ * its bytes, or the beginning of its text form.
+ */
+function checkText(
+  sql: string | undefined,
+  what: string,
+  columns: readonly EncryptedColumn[],
+): void {
+  const tokens = sql ? tokenize(sql) : []
+  tokens.forEach((token, at) => {
+    const named = isName(token)
+      ? columns.find(({ main }) => main.databaseName === token.value)
+      : undefined
+    if (!named || isHarmless(tokens, at)) return
     throw new MortiseError(
       'ERR_FIELD_INVALID',
-      `${named.field.name} in the where of an index: it would compare ciphertext`,
+      `${named.field.name} in ${what}: it would compare ciphertext`,
       { field: named.field.name },
     )
   })
+}
+
+function isHarmless(tokens: readonly Token[], at: number): boolean {
+  const [next, after, third] = tokens.slice(at + 1, at + 4)
+  if (is(next, 'is')) return is(after, 'null') || (is(after, 'not') && is(third, 'null'))
+  if (is(tokens[at - 1], '(') && is(tokens[at - 2], ...BYTE_FUNCTIONS)) return true
+  return is(next, 'like') && after?.kind === 'string' && after.value.startsWith('mrt1.')
 }

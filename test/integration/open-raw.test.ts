@@ -71,7 +71,8 @@ describe('openRaw', () => {
       openRaw(setup.dataSource, Sample, await samples(), names)
     const unknown = { code: 'ERR_ROW_UNKNOWN' }
     await expect(open({ owned: 'o' })).rejects.toMatchObject({ ...unknown, field: 'Sample.owned' })
-    await expect(open({ bound: 'b', id: 'id' })).rejects.toThrow(/Sample\.bound.*Sample\.id/)
+    await expect(open({ bound: 'b' })).rejects.toThrow(/Sample\.bound.*Sample\.id/)
+    await expect(open({ bound: 'b', id: 'id' })).rejects.toThrow(/Sample\.id: no row has a column/)
     await expect(open({ bund: 'b' })).rejects.toMatchObject({
       code: 'ERR_FIELD_INVALID',
       field: 'Sample.bund',

@@ -106,8 +106,9 @@ function physicalNames({ main, hmac, lofi }: EncryptedColumn): string[] {
 }
 
 function columnNames(column: EncryptedColumn): string[] {
-  const { subject } = column
-  return [...physicalNames(column), ...(subject ? [subject.column.databaseName] : [])]
+  const { subject, row } = column
+  const places = [subject, row].flatMap((place) => (place ? [place.column.databaseName] : []))
+  return [...physicalNames(column), ...places]
 }
 
 /** Cautious: `DO NOTHING` is the one text that surely writes nothing. */

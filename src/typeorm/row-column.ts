@@ -2,6 +2,7 @@ import type { EntityMetadata } from 'typeorm'
 import { encodeRowId, type RowIdKind } from '../envelope/row-id'
 import { MortiseError } from '../errors'
 import { markOf } from './declaration'
+import { looseCollation } from './exact-spelling'
 import { type ColumnMetadata, dataSourceOfMetadata } from './internals'
 
 /** The primary key that the values of a row-bound property are sealed with. */
@@ -46,12 +47,15 @@ export function findRowColumn(metadata: EntityMetadata, field: string): RowColum
   if (type === 'character varying' && column.length) {
     throw invalid(field, `needs a primary key that is stored as it is given: make ${name} text`)
   }
+  const loose = looseCollation(column)
+  if (loose)
+    throw invalid(field, `needs a primary key that is found as it is given: ${name} ${loose}`)
   return { name, column, kind }
 }
 
 /** Why the key is not known, or not the one that is stored, when the values are sealed. */
 function roleOf(column: ColumnMetadata): string | undefined {
-  if (column.isGenerated || column.default !== undefined) {
+  if (column.isGenerated || column.generatedType || column.default !== undefined) {
     return (
       'is made by the database, after the values were sealed; use @PrimaryColumn and set it in the ' +
       'class, for example to crypto.randomUUID()'

@@ -2,6 +2,7 @@ import type { EntityMetadata } from 'typeorm'
 import { MortiseError } from '../errors'
 import { subjectId, UUID } from '../keys/subject-id'
 import { markOf } from './declaration'
+import { looseCollation } from './exact-spelling'
 import { type ColumnMetadata, dataSourceOfMetadata } from './internals'
 
 /** How a column compares its values: two spellings of one value must be one subject. */
@@ -74,7 +75,7 @@ function roleOf(column: ColumnMetadata): string | undefined {
   if (column.isVersion || column.isDiscriminator || column.isTreeLevel) {
     return 'is a column that TypeORM maintains'
   }
-  return undefined
+  return looseCollation(column)
 }
 
 /** What the database does to the subject of a row by itself: its values stay under the former key. */

@@ -51,6 +51,13 @@ class Label {
   @Encrypted({ type: 'string', bindRow: true }) text!: string
 }
 
+/** The forms that TypeORM 0.3 still has. */
+interface OldConflicts {
+  onConflict?(statement: string): OldConflicts
+  orUpdate(statement: object): OldConflicts
+  execute(): Promise<unknown>
+}
+
 let database: TestDatabase
 let setup: Setup
 
@@ -223,6 +230,23 @@ describe('a row that is not known', () => {
     setup.log.length = 0
     await expect((async () => write())()).rejects.toMatchObject(rowUnknown)
     expect(setup.log.filter((line) => /^(INSERT|UPDATE)/.test(line))).toEqual([])
+  })
+
+  it('gets no other key by the old forms of a conflict either', async () => {
+    const one = await charts().save(chart())
+    const insert = () => {
+      const builder = setup.dataSource.createQueryBuilder().insert().into(Chart)
+      return builder.values({ ...one }) as object as OldConflicts
+    }
+    // TypeORM 1.x has neither of them.
+    const { onConflict } = insert()
+    if (!onConflict) return
+    const set = '("id") DO UPDATE SET "id" = gen_random_uuid()'
+    const columns = { conflict_target: ['id'], columns: ['id'] }
+    for (const builder of [insert().onConflict?.(set), insert().orUpdate(columns)]) {
+      await expect(builder?.execute()).rejects.toMatchObject({ code: 'ERR_QUERY_UNSUPPORTED' })
+    }
+    expect(await charts().find()).toMatchObject([{ id: one.id, code: 'a' }])
   })
 
   it('may have its plain columns updated, and be upserted by its key', async () => {

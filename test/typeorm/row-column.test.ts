@@ -37,6 +37,7 @@ describe('the key of a bound row', () => {
     ['bigint', PrimaryColumn('bigint')],
     ['text', PrimaryColumn('text')],
     ['varchar without a length', PrimaryColumn('varchar')],
+    ['text in byte order', PrimaryColumn('text', { collation: 'C' })],
   ])('may be %s', async (_, key) => {
     await expect(bind(key)).resolves.toHaveLength(1)
   })
@@ -54,6 +55,16 @@ describe('the key of a bound row', () => {
     ['citext', /type uuid, integer or text/, [PrimaryColumn('citext')]],
     ['char', /type uuid, integer or text/, [PrimaryColumn('char', { length: 5 })]],
     ['varchar with a length', /make Bound\.k0 text/, [PrimaryColumn('varchar', { length: 9 })]],
+    [
+      'of a collation that may be loose',
+      /Bound\.k0 has the collation ci/,
+      [PrimaryColumn('text', { collation: 'ci' })],
+    ],
+    [
+      'a generated column',
+      /made by the database/,
+      [PrimaryColumn({ type: 'text', asExpression: "'x'", generatedType: 'STORED' })],
+    ],
     ['composite', /exactly one primary column/, [PrimaryColumn('int'), PrimaryColumn('int')]],
     [
       'transformed',

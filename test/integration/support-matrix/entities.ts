@@ -77,6 +77,13 @@ export class Card {
 }
 
 @Entity()
+export class Account {
+  @PrimaryColumn('int') id!: number
+  @Column('text') branch!: string
+  @Encrypted({ type: 'number', bindRow: true, range: { step: 10 } }) balance!: number
+}
+
+@Entity()
 export class Counter {
   @PrimaryGeneratedColumn() id!: number
   @Encrypted({ type: 'string', exact: { unique: true } }) name!: string

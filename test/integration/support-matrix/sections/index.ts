@@ -7,6 +7,7 @@ import { operators } from './operators'
 import { ordering } from './ordering'
 import { raw } from './raw'
 import { relations } from './relations'
+import { rowBinding } from './row-binding'
 import { shapes } from './shapes'
 import { text } from './text'
 import { writes } from './writes'
@@ -24,6 +25,7 @@ export const SECTIONS: readonly Section[] = [
   counting,
   relations,
   shapes,
+  rowBinding,
   raw,
   infrastructure,
 ]

@@ -16,6 +16,8 @@ export function checkInsertion(
   { insertFromSelect, onConflict, onUpdate }: ExpressionMap,
   inserted: readonly ColumnMetadata[],
 ): void {
+  const [first] = encryptedColumnsOf(metadata)
+  if (first && onUpdate) checkConflictTarget(first, metadata, onUpdate, inserted)
   for (const column of encryptedColumnsOf(metadata)) {
     if (insertFromSelect && inserted.includes(column.main)) {
       throw refuseQuery(
@@ -31,6 +33,28 @@ export function checkInsertion(
 }
 
 type OnUpdate = NonNullable<ExpressionMap['onUpdate']>
+
+/**
+ * TypeORM leaves a key that the database makes out of the statement, so that it conflicts with no row
+ * and every upsert is one more.
+ */
+function checkConflictTarget(
+  { field }: EncryptedColumn,
+  { columns }: EntityMetadata,
+  { conflict }: OnUpdate,
+  inserted: readonly ColumnMetadata[],
+): void {
+  if (!Array.isArray(conflict)) return
+  const missing = columns.find(
+    (column) => conflict.includes(column.databaseName) && !inserted.includes(column),
+  )
+  if (!missing) return
+  throw refuseQuery(
+    field,
+    `this upsert would insert a second row: its conflict is decided by ${missing.propertyPath}, which ` +
+      'the database makes and the statement does not hold; save() the row, or name a unique property',
+  )
+}
 
 function checkOverwrite(column: EncryptedColumn, metadata: EntityMetadata, on: OnUpdate): void {
   const overwritten = new Set(on.overwrite ?? [])

@@ -142,6 +142,12 @@ export const writes: Section = {
       },
       'by its encrypted unique property',
     ),
+    refused(
+      'upsert on a key that the database makes',
+      'ERR_QUERY_UNSUPPORTED',
+      (world) => world.repository(Counter).upsert({ id: 1, name: 'one' }, ['id']),
+      'TypeORM would insert a second row; save() it, or name a unique property',
+    ),
     supported('increment, decrement of a plain property', async (world) => {
       await world.patients.increment({ email: 'p1@x.org' }, 'visits', 2)
       await world.patients.decrement({ id: 1 }, 'visits', 1)

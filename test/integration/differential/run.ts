@@ -125,7 +125,9 @@ export async function askForValues(pair: Pair): Promise<void> {
           ...everything(shape),
           where: [{ ...nothing, tests }],
         })
-        if (verdict !== 'answered') throw new Error(`${path} of ${shown(value)}: ${verdict}`)
+        const mayRefuse = graph.maxRefine !== undefined
+        if (verdict === 'answered' || (verdict === 'refused' && mayRefuse)) continue
+        throw new Error(`${path} of ${shown(value)}: ${verdict}`)
       }
     }
   }

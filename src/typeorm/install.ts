@@ -215,7 +215,7 @@ function placeholderResolver(runtime: Runtime): DataSource['subscribers'][number
         const work = resolvePlaceholders(runtime, parameters, sessionOf(queryRunner))
         return noteSealing(queryRunner, work)
       }
-      return endsTransaction(query) ? afterSealing(queryRunner) : undefined
+      return endsTransaction(query, parameters) ? afterSealing(queryRunner) : undefined
     },
     afterQuery({ parameters, success }) {
       if (!success && Array.isArray(parameters)) hideParameters(parameters)

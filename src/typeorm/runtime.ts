@@ -8,6 +8,7 @@ import type { KeyAccess, SealingKey, TokenKey } from '../keys/access'
 import { encryptedColumnOfField } from './encrypted-column'
 import { dataSourceOf, internalsOf } from './internals'
 import { Placeholder, type WriteRecord } from './placeholder'
+import { markKeyStatement } from './statement-order'
 
 /** What one DataSource needs to seal and to open: its keys, and whether they may be used yet. */
 export interface Runtime {
@@ -37,7 +38,7 @@ export function runtimeOf(dataSource: DataSource): Runtime {
 /** Key-store reads on the connection of the statement that needs the key. */
 export function sessionOf(queryRunner: QueryRunner): Session {
   return {
-    query: (sql, parameters) => queryRunner.query(sql, [...parameters]),
+    query: (sql, parameters) => queryRunner.query(sql, markKeyStatement([...parameters])),
     inTransaction: queryRunner.isTransactionActive,
   }
 }

@@ -5,9 +5,21 @@ const sealing = new WeakMap<QueryRunner, Set<Promise<unknown>>>()
 
 const ENDS_TRANSACTION = /^\s*(?:COMMIT|ROLLBACK|RELEASE|END|ABORT)\b/i
 
-/** Whether the statement ends a transaction or a savepoint. */
-export function endsTransaction(statement: string): boolean {
-  return ENDS_TRANSACTION.test(statement)
+/** Whether the statement ends a transaction or a savepoint of the application. */
+export function endsTransaction(statement: string, parameters: unknown): boolean {
+  return ENDS_TRANSACTION.test(statement) && !keyStatements.has(parameters as object)
+}
+
+/** Parameters of the key store's statements on the application's connections. */
+const keyStatements = new WeakSet<object>()
+
+/**
+ * Marks a statement of the key store, which other statements wait for: where there is one connection, it
+ * ends its own transaction or savepoint there, and would wait for itself.
+ */
+export function markKeyStatement(parameters: unknown[]): unknown[] {
+  keyStatements.add(parameters)
+  return parameters
 }
 
 /**

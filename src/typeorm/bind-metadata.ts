@@ -24,6 +24,7 @@ import {
 } from './encrypted-column'
 import { indexHiddenColumns } from './hidden-indexes'
 import type { ColumnMetadata } from './internals'
+import { keepUndefined } from './keep-undefined'
 import { findRowColumn } from './row-column'
 import { rememberEntities } from './row-of-id'
 import { findSubjectColumn } from './subject-column'
@@ -80,6 +81,7 @@ function bindColumn(
   const hmac = field.exact ? hiddenColumn(metadata, main, 'hmac') : null
   const lofi = field.bucketing ? hiddenColumn(metadata, main, 'lofi') : null
   main.transformer = markTransformer(envelopeTransformer(field), mark)
+  keepUndefined(main)
   if (hmac) deriveFrom(main, hmac, tokenTransformer(field))
   if (lofi) deriveFrom(main, lofi, bucketTransformer(field))
   const form = mark.options.column ?? 'bytea'

@@ -1,0 +1,26 @@
+import type { ObjectLiteral } from 'typeorm'
+import type { ColumnMetadata } from './internals'
+
+/**
+ * Leaves a property undefined that a `save()` did not know.
+ *
+ * TypeORM sets undefined nullable properties to null once an entity is saved, and the next `save()`
+ * writes that NULL over a stored value which was merely not selected. It reads the property of the
+ * very entity right before: nothing else writes null after such a read, because `create()` and
+ * `merge()` read another object, and hydration reads none.
+ */
+export function keepUndefined(column: ColumnMetadata): void {
+  let asked: WeakRef<ObjectLiteral> | undefined
+  const get = column.getEntityValue.bind(column)
+  const set = column.setEntityValue.bind(column)
+  column.getEntityValue = (entity, transform) => {
+    const value = get(entity, transform)
+    asked = value === undefined && entity ? new WeakRef(entity) : undefined
+    return value
+  }
+  column.setEntityValue = (entity, value) => {
+    const unknown = value === null && asked?.deref() === entity
+    asked = undefined
+    if (!unknown) set(entity, value)
+  }
+}

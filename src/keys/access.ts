@@ -76,6 +76,8 @@ export interface KeyRequest {
 /** The keys of one page. Kept until the page is done, whatever the caches let go of meanwhile. */
 export interface OpeningKeys {
   /**
+   * @throws ERR_KEY_NOT_FOUND for an unknown id, another domain or another purpose
+   * @throws ERR_KEY_STATE for a disabled or destroyed key
    * @throws ERR_SUBJECT_SHREDDED for a subject key that was destroyed
    * @throws RangeError for a key that was not asked for
    */
@@ -170,8 +172,7 @@ export interface KeyAccess {
    * Everything that a page needs: one query for keys that are not in memory, one provider call per
    * KEK that is not unlocked, and in provider mode one call per DEK that is not cached.
    *
-   * @throws what {@link KeyAccess.openingKeys} throws; a shredded subject only where its key is asked
-   * for
+   * What is wrong with one key is thrown where that key is asked for, not here.
    */
   keysFor(request: KeyRequest, session?: Session): Promise<OpeningKeys>
   /**

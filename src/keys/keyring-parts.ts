@@ -58,6 +58,7 @@ export function makeParts(config: KeyringConfig): KeyringParts {
     snapshot,
     activeKek: (session) => activeKek(core, session),
     keks: (ids, session) => opening.keks(ids, session),
+    findKeks: (ids, session) => opening.findKeks(ids, session),
     tokenKey: (session) => tokenKeyOf({ ...core, registry, tokenKeys }, SUBJECTS, session),
     emit: config.emit,
   })

@@ -1,9 +1,11 @@
+import type { MortiseError } from '../errors'
 import type { Session } from '../key-store/store'
 import type { KeyKind, KeyRequest, OpeningKey, OpeningKeys, ProviderDeks } from './access'
+import type { FoundKeys } from './found-keys'
 import { subjectShredded } from './key-use'
 import type { KeyOpening } from './opening'
 import type { ProviderKeys } from './provider-keys'
-import type { SubjectKeys } from './subject-keys'
+import type { OpenedSubjects, SubjectKeys } from './subject-keys'
 
 /** Where each kind of key comes from. */
 export interface OpeningKeySources {
@@ -18,29 +20,38 @@ export async function openingKeys(
   request: KeyRequest,
   session?: Session,
 ): Promise<OpeningKeys> {
-  const data = await opening.open(request.data, session)
+  const data = await opening.find(request.data, session)
   const ofSubjects =
-    request.subject.size === 0
-      ? { keys: new Map<string, OpeningKey>(), shredded: new Map<string, Date>() }
-      : await subjects.opening(request.subject, session)
+    request.subject.size === 0 ? NO_SUBJECTS : await subjects.opening(request.subject, session)
+  const records = await opening.providerRecords(request.provider.keys(), session)
   const provider = new Map<string, ProviderDeks>()
-  for (const [id, wrappedDeks] of request.provider) {
-    const record = await opening.providerRecord(id, session)
+  for (const [id, record] of records.keys) {
+    const wrappedDeks = request.provider.get(id) ?? new Map()
     provider.set(id, await providerKeys.opening(record, wrappedDeks))
   }
-  const byKind: Record<KeyKind, ReadonlyMap<string, OpeningKey>> = {
+  const byKind: Record<KeyKind, FoundKeys<OpeningKey>> = {
     data,
-    subject: ofSubjects.keys,
-    provider,
+    subject: ofSubjects,
+    provider: { keys: provider, refused: records.refused },
   }
   const { shredded } = ofSubjects
   return {
-    keyOf: (id, kind) => byKind[kind].get(id) ?? missing(id, shredded.get(id)),
+    keyOf(id, kind) {
+      const { keys, refused } = byKind[kind]
+      return keys.get(id) ?? missing(id, refused.get(id), shredded.get(id))
+    },
     shreddedAt: (id) => shredded.get(id),
   }
 }
 
-function missing(id: string, shreddedAt: Date | undefined): never {
+const NO_SUBJECTS: OpenedSubjects = { keys: new Map(), refused: new Map(), shredded: new Map() }
+
+function missing(
+  id: string,
+  refusal: MortiseError | undefined,
+  shreddedAt: Date | undefined,
+): never {
+  if (refusal) throw refusal
   if (shreddedAt === undefined) throw new RangeError(`key ${id} was not asked for`)
   throw subjectShredded(id, shreddedAt)
 }

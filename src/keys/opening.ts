@@ -3,6 +3,7 @@ import type { KeyRecord, Session } from '../key-store/store'
 import type { KeyPurpose } from '../providers/provider'
 import type { DataKey } from './access'
 import type { KeyCache } from './cache'
+import { allFound, type FoundKeys, findEach } from './found-keys'
 import { checkUsable, isUsable, keyNotFound } from './key-use'
 import { isProviderKey } from './provider-keys'
 import type { KeySnapshot } from './snapshot'
@@ -31,37 +32,39 @@ export class KeyOpening {
   }
 
   async open(ids: Iterable<string>, session?: Session): Promise<ReadonlyMap<string, DataKey>> {
-    const unique = [...new Set(ids)]
-    if (unique.length === 0) return new Map()
-    const records = await this.#find(unique, 'data', session)
-    const unlocked = await Promise.all(records.map((record) => this.#unlockData(record)))
-    const keys = unlocked.map(({ dataKey }) => dataKey)
-    return new Map(keys.map((key) => [key.id, key]))
+    return allFound(await this.find(ids, session))
   }
 
-  /** The record of a provider key that envelopes name. */
-  async providerRecord(id: string, session?: Session): Promise<KeyRecord> {
-    const [record] = await this.#find([id], 'data', session)
-    if (record?.purpose !== 'data' || !isProviderKey(record)) {
-      throw keyNotFound(id, this.#domain, 'data')
-    }
-    checkUsable(record)
-    return record
+  /** Unlocked usable keys by id; those that cannot be used do not hinder the others. */
+  async find(ids: Iterable<string>, session?: Session): Promise<FoundKeys<DataKey>> {
+    return this.#findEach(ids, session, async (record) => (await this.#unlockData(record)).dataKey)
+  }
+
+  /** The records of provider keys that envelopes name. */
+  async providerRecords(ids: Iterable<string>, session?: Session): Promise<FoundKeys<KeyRecord>> {
+    return this.#findEach(ids, session, (record) => {
+      if (record.purpose !== 'data' || !isProviderKey(record)) {
+        throw keyNotFound(record.id, this.#domain, 'data')
+      }
+      checkUsable(record)
+      return record
+    })
   }
 
   /** Unlocked usable `data` KEKs by id; see {@link KeyOpening.open}. */
   async keks(ids: Iterable<string>, session?: Session): Promise<ReadonlyMap<string, SecretKey>> {
-    const records = await this.#find([...new Set(ids)], 'data', session)
-    const unlocked = await Promise.all(
-      records.map(async (record) => [record.id, (await this.#unlockData(record)).kek] as const),
-    )
-    return new Map(unlocked)
+    return allFound(await this.findKeks(ids, session))
+  }
+
+  /** Unlocked `data` KEKs by id; see {@link KeyOpening.find}. */
+  async findKeks(ids: Iterable<string>, session?: Session): Promise<FoundKeys<SecretKey>> {
+    return this.#findEach(ids, session, async (record) => (await this.#unlockData(record)).kek)
   }
 
   /** The record of an index KEK that an index record names. */
   async indexRecord(id: string, session?: Session): Promise<KeyRecord> {
-    const [record] = await this.#find([id], 'index', session)
-    if (record?.purpose !== 'index') throw keyNotFound(id, this.#domain, 'index')
+    const record = (await this.#recordsOf([id], 'index', session))(id)
+    if (record.purpose !== 'index') throw keyNotFound(id, this.#domain, 'index')
     checkUsable(record)
     return record
   }
@@ -76,19 +79,39 @@ export class KeyOpening {
     return unlocked
   }
 
-  /** From memory, else all at once with one query. */
-  async #find(
+  async #findEach<Key>(
+    ids: Iterable<string>,
+    session: Session | undefined,
+    use: (record: KeyRecord) => Key | Promise<Key>,
+  ): Promise<FoundKeys<Key>> {
+    const unique = [...new Set(ids)]
+    if (unique.length === 0) return { keys: new Map(), refused: new Map() }
+    const recordOf = await this.#recordsOf(unique, 'data', session)
+    return findEach(
+      unique.map((id) => ({ id })),
+      ({ id }) => use(recordOf(id)),
+    )
+  }
+
+  /**
+   * From memory, else all at once with one query.
+   *
+   * @returns the record of an id, or throws ERR_KEY_NOT_FOUND
+   */
+  async #recordsOf(
     ids: readonly string[],
     purpose: KeyPurpose,
     session?: Session,
-  ): Promise<KeyRecord[]> {
+  ): Promise<(id: string) => KeyRecord> {
     let view = await this.#snapshot.current(session)
-    const unknown = ids.filter((id) => !view.keys.has(id))
-    if (unknown.length > 0) {
-      for (const id of unknown) this.#unknown.refuse(id, this.#domain, purpose)
+    if (ids.some((id) => !view.keys.has(id) && !this.#unknown.has(id))) {
       view = await this.#snapshot.reload(session)
     }
-    return ids.map((id) => view.keys.get(id) ?? this.#unknown.remember(id, this.#domain, purpose))
+    return (id) => {
+      const record = view.keys.get(id)
+      if (record) return record
+      throw this.#unknown.remember(id, this.#domain, purpose)
+    }
   }
 }
 

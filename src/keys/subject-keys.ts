@@ -6,6 +6,7 @@ import type { KeyRecord, KeyStore, Session, SubjectKeyRecord, Tombstone } from '
 import type { SubjectKey, TokenKey } from './access'
 import { deriveSubjectKey } from './derive'
 import type { KeyEventHandler } from './events'
+import type { FoundKeys } from './found-keys'
 import type { KeySnapshot } from './snapshot'
 import { SubjectCache } from './subject-cache'
 import { refText, subjectRefOf } from './subject-ref'
@@ -30,14 +31,15 @@ export interface SubjectKeySource {
     ids: Iterable<string>,
     session?: Session,
   ) => Promise<ReadonlyMap<string, SecretKey>>
+  /** The same KEKs, where one that is not usable does not hinder the others. */
+  readonly findKeks: (ids: Iterable<string>, session?: Session) => Promise<FoundKeys<SecretKey>>
   /** The token key of kind "subject", registered at its first use. */
   readonly tokenKey: (session?: Session) => Promise<TokenKey>
   readonly emit: KeyEventHandler
 }
 
 /** The keys that a page was asked for, and those that are gone for good. */
-export interface OpenedSubjects {
-  readonly keys: ReadonlyMap<string, SubjectKey>
+export interface OpenedSubjects extends FoundKeys<SubjectKey> {
   readonly shredded: ReadonlyMap<string, Date>
 }
 
@@ -85,9 +87,7 @@ export class SubjectKeys {
   }
 
   /**
-   * The keys with these ids, and when those that were destroyed were.
-   *
-   * @throws ERR_KEY_NOT_FOUND for an id that is neither
+   * The keys with these ids, when those that were destroyed were, and why others cannot be used.
    */
   async opening(ids: Iterable<string>, session?: Session): Promise<OpenedSubjects> {
     await this.#source.snapshot.current(session)
@@ -98,9 +98,9 @@ export class SubjectKeys {
       if (cached === undefined) missing.push(id)
       else keys.set(id, cached)
     }
-    await this.#checkKeks(keys.values(), session)
-    if (missing.length === 0) return { keys, shredded: new Map() }
-    return this.#fetch(missing, keys, session)
+    const refused = await this.#refuse(keys, session)
+    if (missing.length === 0) return { keys, refused, shredded: new Map() }
+    return this.#fetch(missing, { keys, refused }, session)
   }
 
   /** The stored key of a subject, read now; null where it has none. */
@@ -140,19 +140,45 @@ export class SubjectKeys {
     this.#unknown.clear()
   }
 
-  async #fetch(
-    ids: readonly string[],
+  /** Takes out the keys whose KEK cannot be used. */
+  async #refuse(
     keys: Map<string, SubjectKey>,
     session?: Session,
+  ): Promise<Map<string, MortiseError>> {
+    const refused = new Map<string, MortiseError>()
+    const kekOf = (key: SubjectKey): string => this.#cache.kekOf(key) ?? ''
+    const ids = new Set([...keys.values()].map(kekOf))
+    ids.delete('')
+    const keks = await this.#source.findKeks(ids, session)
+    for (const [id, key] of keys) {
+      const refusal = keks.refused.get(kekOf(key))
+      if (!refusal) continue
+      refused.set(id, refusal)
+      keys.delete(id)
+    }
+    return refused
+  }
+
+  async #fetch(
+    ids: readonly string[],
+    { keys, refused }: { keys: Map<string, SubjectKey>; refused: Map<string, MortiseError> },
+    session?: Session,
   ): Promise<OpenedSubjects> {
-    const { domain } = this.#source
-    for (const id of ids) this.#unknown.refuse(id, domain, 'subject')
-    const loaded = await this.#load({ refs: [], ids }, session)
-    for (const key of await this.#unlock(loaded.keys, session, loaded.age)) keys.set(key.id, key)
+    const { domain, findKeks } = this.#source
+    const asked = ids.filter((id) => !this.#unknown.has(id))
+    const loaded = await this.#load({ refs: [], ids: asked }, session)
+    const keks = await findKeks(new Set(loaded.keys.map(({ kekId }) => kekId)), session)
+    for (const { id, kekId } of loaded.keys) {
+      const refusal = keks.refused.get(kekId)
+      if (refusal) refused.set(id, refusal)
+    }
+    const usable = loaded.keys.filter(({ id }) => !refused.has(id))
+    for (const key of await this.#unlock(usable, session, loaded.age)) keys.set(key.id, key)
     const shredded = new Map(loaded.tombstones.map(({ id, destroyedAt }) => [id, destroyedAt]))
     for (const id of ids)
-      if (!keys.has(id) && !shredded.has(id)) this.#unknown.remember(id, domain, 'subject')
-    return { keys, shredded }
+      if (!keys.has(id) && !refused.has(id) && !shredded.has(id))
+        refused.set(id, this.#unknown.remember(id, domain, 'subject'))
+    return { keys, refused, shredded }
   }
 
   /** A key that somebody else made meanwhile is the one that counts: the store decides. */
@@ -185,6 +211,8 @@ export class SubjectKeys {
     const { domain, store, snapshot } = this.#source
     const { epoch } = snapshot
     const { age } = this.#cache
+    if (wanted.refs.length + wanted.ids.length === 0)
+      return { keys: [], tombstones: [], epoch, age }
     const ownReads = store().writesOnSession ? session : undefined
     let loaded = await store().loadSubjectKeys(domain, wanted, session)
     // A new key raises no epoch, and a transaction may have begun before it was made.

@@ -1,3 +1,4 @@
+import type { MortiseError } from '../errors'
 import type { KeyPurpose } from '../providers/provider'
 import { keyNotFound } from './key-use'
 
@@ -10,19 +11,20 @@ const MAX_UNKNOWN = 1000
 export class UnknownIds {
   readonly #until = new Map<string, number>()
 
-  /** @throws ERR_KEY_NOT_FOUND for an id that was unknown a moment ago */
-  refuse(id: string, domain: string, purpose: KeyPurpose | 'subject'): void {
+  /** Whether the store did not know the id a moment ago. */
+  has(id: string): boolean {
     const until = this.#until.get(id)
-    if (until === undefined) return
-    if (performance.now() < until) throw keyNotFound(id, domain, purpose)
-    this.#until.delete(id)
+    if (until !== undefined && performance.now() >= until) this.#until.delete(id)
+    return this.#until.has(id)
   }
 
-  /** @throws ERR_KEY_NOT_FOUND, now and for a second */
-  remember(id: string, domain: string, purpose: KeyPurpose | 'subject'): never {
-    if (this.#until.size >= MAX_UNKNOWN) this.#until.clear()
-    this.#until.set(id, performance.now() + UNKNOWN_MS)
-    throw keyNotFound(id, domain, purpose)
+  /** Remembers the id for a second. @returns ERR_KEY_NOT_FOUND */
+  remember(id: string, domain: string, purpose: KeyPurpose | 'subject'): MortiseError {
+    if (!this.has(id)) {
+      if (this.#until.size >= MAX_UNKNOWN) this.#until.clear()
+      this.#until.set(id, performance.now() + UNKNOWN_MS)
+    }
+    return keyNotFound(id, domain, purpose)
   }
 
   clear(): void {

@@ -9,4 +9,5 @@ export { type EncryptedExplanation, type ExplainedProperty, explainEncrypted } f
 export { type EncryptionOptions, withEncryption } from './install'
 export { typeormKeyStore } from './key-store'
 export { openRaw, openRawStream, type RawNames, type RawSource } from './open-raw'
+export { isSealed, Sealed } from './sealed'
 export { type EncryptedUniqueViolation, encryptedUniqueViolation } from './unique-violation'

@@ -43,6 +43,13 @@ export interface EncryptionOptions {
    * @defaultValue `'throw'`: ERR_SUBJECT_SHREDDED
    */
   readonly shredded?: 'throw' | 'null' | undefined
+  /**
+   * What a stored value that does not open does to its page: `'sealed'` puts a {@link Sealed} on its
+   * property and opens all others; a key store or provider that cannot be asked fails the page even so.
+   *
+   * @defaultValue `'throw'`: the first such value fails the page
+   */
+  readonly damaged?: 'throw' | 'sealed' | undefined
 }
 
 const DEFAULT_MAX_REFINE = 20_000
@@ -79,6 +86,7 @@ export function withEncryption(dataSource: DataSource, options: EncryptionOption
     keys,
     maxRefine: options.maxRefine ?? DEFAULT_MAX_REFINE,
     shredded: options.shredded ?? 'throw',
+    damaged: options.damaged ?? 'throw',
     prepare: preparation.prepare,
   }
   const attach = () =>
@@ -107,7 +115,7 @@ export function withEncryption(dataSource: DataSource, options: EncryptionOption
 }
 
 function checkInstall(dataSource: DataSource, options: EncryptionOptions): void {
-  const { maxRefine = 0, shredded = 'throw' } = options
+  const { maxRefine = 0, shredded = 'throw', damaged = 'throw' } = options
   const problem = dataSource.isInitialized
     ? 'withEncryption() must come before dataSource.initialize()'
     : installed.has(dataSource)
@@ -116,7 +124,9 @@ function checkInstall(dataSource: DataSource, options: EncryptionOptions): void 
         ? 'maxRefine must be a whole number of rows'
         : shredded !== 'throw' && shredded !== 'null'
           ? "shredded must be 'throw' or 'null'"
-          : undefined
+          : damaged !== 'throw' && damaged !== 'sealed'
+            ? "damaged must be 'throw' or 'sealed'"
+            : undefined
   if (problem) throw new MortiseError('ERR_CONFIG', problem)
   installed.add(dataSource)
 }

@@ -6,9 +6,11 @@ import type { OpeningKeys } from '../keys/access'
 import { subjectShredded } from '../keys/key-use'
 import type { EncryptedColumn } from './encrypted-column'
 import type { RawRow } from './internals'
+import { openOrSeal } from './open-values'
 import { Opened } from './placeholder'
 import { rowIdOf } from './row-column'
 import type { Runtime } from './runtime'
+import { isSealed } from './sealed'
 import { type SubjectColumn, subjectIdOf } from './subject-column'
 
 /** Where the envelopes of one column are in the rows of a page. */
@@ -28,10 +30,12 @@ interface Page {
   readonly opener: Opener
   readonly refs: ReadonlyMap<string, Buffer>
   readonly shredded: Runtime['shredded']
+  readonly damaged: Runtime['damaged']
 }
 
 /**
- * Opens a page of raw rows in place: each envelope becomes an {@link Opened}, NULL stays NULL.
+ * Opens a page of raw rows in place: each envelope becomes an {@link Opened}, NULL stays NULL. A value
+ * that does not open becomes one of a `Sealed` where the runtime asks for it, and hinders no other.
  *
  * All unknown keys are fetched with one question for each kind; opening is then synchronous.
  *
@@ -47,17 +51,20 @@ export async function openPage(
 ): Promise<void> {
   if (rows.length === 0 || columns.length === 0) return
   await runtime.prepare(session)
-  const needed = collectKeys(rows, columns)
+  const needed = collectKeys(runtime, rows, columns)
   if (needed.isEmpty) return
   const keys = await runtime.keys.keysFor(needed.request, session)
   const subjects = collectSubjects(rows, columns)
   const refs = await subjectRefs(runtime, subjects, session)
-  const page = { keys, opener: createOpener(keys.keyOf), refs, shredded: runtime.shredded }
+  const { shredded, damaged } = runtime
+  const page = { keys, opener: createOpener(keys.keyOf), refs, shredded, damaged }
   for (const row of rows) {
     for (const column of columns) {
       const sealed = row[column.key]
       if (!Buffer.isBuffer(sealed)) continue
-      const value = openCell(page, row, column, sealed)
+      const value = openOrSeal(page.damaged, column.column, sealed, () =>
+        openCell(page, row, column, sealed),
+      )
       row[column.key] = new Opened(value, toStored(sealed, column.column.form))
     }
   }
@@ -111,15 +118,23 @@ async function subjectRefs(
   return subjects.size === 0 ? new Map() : keys.subjectRefs(subjects, session)
 }
 
-function collectKeys(rows: readonly RawRow[], columns: readonly PageColumn[]): KeyRequestBuilder {
+/** Notes the keys of all envelopes; what is none is sealed or thrown before any key is looked up. */
+function collectKeys(
+  { damaged }: Runtime,
+  rows: readonly RawRow[],
+  columns: readonly PageColumn[],
+): KeyRequestBuilder {
   const needed = createKeyRequest()
   for (const row of rows) {
     for (const { key, column } of columns) {
       const value = row[key]
       if (value === null || value === undefined || value instanceof Opened) continue
-      const envelope = reviveEnvelope(value, column)
-      row[key] = envelope
-      needed.add(envelope, column.context)
+      const envelope = openOrSeal(damaged, column, value, () => {
+        const bytes = reviveEnvelope(value, column)
+        needed.add(bytes, column.context)
+        return bytes
+      })
+      row[key] = isSealed(envelope) ? new Opened(envelope, value) : envelope
     }
   }
   return needed

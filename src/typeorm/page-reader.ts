@@ -155,7 +155,7 @@ export function evidenceOf(
     valueOf(place) {
       const key = keys.get(placeKey(place))
       const cell = key === undefined ? undefined : row[key]
-      return cell instanceof Opened ? cell.value : cell
+      return cell instanceof Opened ? cell.needed() : cell
     },
     flagOf(part) {
       const name = flags.get(part)

@@ -5,6 +5,7 @@ import type { SecretKey } from '../crypto/secret-key'
 import { KEY_BYTES, secretKey } from '../crypto/secret-key'
 import { MortiseError } from '../errors'
 import type { Field } from '../field'
+import { isSealed } from './sealed'
 
 /** What a placeholder becomes: an envelope or a token, made by the statement's hook, or a bucket. */
 export type PlaceholderUse = 'seal' | 'token' | 'bucket'
@@ -131,6 +132,16 @@ export class Opened {
   constructor(value: unknown, sealed: unknown) {
     this.value = value
     this.sealed = sealed
+  }
+
+  /**
+   * The value, for a condition or an order: a row that cannot be judged is neither dropped nor counted.
+   *
+   * @throws the error of a value that does not open
+   */
+  needed(): unknown {
+    if (isSealed(this.value)) throw this.value.error()
+    return this.value
   }
 }
 

@@ -7,6 +7,7 @@ import type { Session } from '../key-store/store'
 import type { KeyAccess, SealingKey, TokenKey } from '../keys/access'
 import { encryptedColumnOfField } from './encrypted-column'
 import { dataSourceOf, internalsOf } from './internals'
+import type { DamagedValues } from './open-values'
 import { Placeholder, type WriteRecord } from './placeholder'
 import { markKeyStatement } from './statement-order'
 
@@ -17,6 +18,8 @@ export interface Runtime {
   readonly maxRefine: number
   /** How the values of a subject whose key was destroyed are read. */
   readonly shredded: 'throw' | 'null'
+  /** What becomes of stored values that do not open. */
+  readonly damaged: DamagedValues
   /** Compares the declarations with the key store and loads keys, once. */
   prepare(session: Session): Promise<void>
 }

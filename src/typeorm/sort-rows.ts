@@ -26,8 +26,8 @@ export function sortRows(rows: readonly RawRow[], keys: readonly SortKey[]): Raw
 }
 
 function compareBy({ type, descending, nullsFirst }: SortKey, a: unknown, b: unknown): number {
-  const left = a instanceof Opened ? a.value : (a ?? null)
-  const right = b instanceof Opened ? b.value : (b ?? null)
+  const left = a instanceof Opened ? a.needed() : (a ?? null)
+  const right = b instanceof Opened ? b.needed() : (b ?? null)
   if (left === null || right === null) {
     if (left === right) return 0
     return (left === null) === nullsFirst ? -1 : 1

@@ -2,6 +2,7 @@ import { FindOperator, type ValueTransformer } from 'typeorm'
 import { MortiseError } from '../errors'
 import type { Field } from '../field'
 import { Opened, Placeholder, type PlaceholderUse } from './placeholder'
+import { isSealed, type Sealed } from './sealed'
 
 /** The transformer of an envelope column in a DataSource with a keyring. */
 export function envelopeTransformer(field: Field): ValueTransformer {
@@ -28,10 +29,21 @@ export function bucketTransformer(field: Field): ValueTransformer {
  */
 function placeholders(field: Field, use: PlaceholderUse): (value: unknown) => unknown {
   let last: Placeholder | undefined
+  const stays = sameSealed()
   return (value) => {
     if (isAbsent(value)) return value
+    if (isSealed(value)) return stays(value)
     if (value instanceof FindOperator) throw unrewritten(field)
     if (last === undefined || !last.standsFor(value)) last = new Placeholder(field, use, value)
+    return last
+  }
+}
+
+/** The same for values that do not open: two readings of one stored value are one. */
+function sameSealed(): (value: Sealed) => Sealed {
+  let last: Sealed | undefined
+  return (value) => {
+    if (last === undefined || !last.isSameAs(value)) last = value
     return last
   }
 }

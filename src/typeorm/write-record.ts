@@ -5,6 +5,7 @@ import { encryptedColumnOfField, encryptedColumnsOf } from './encrypted-column'
 import type { ColumnMetadata } from './internals'
 import { Placeholder, type WriteRecord } from './placeholder'
 import type { RowColumn } from './row-column'
+import { cannotWrite, isSealed } from './sealed'
 import type { SubjectColumn } from './subject-column'
 
 /** One row that a statement writes: one record, and so one DEK, for each subject in it. */
@@ -75,6 +76,7 @@ function subjectUnknown({ name }: Field, subject: SubjectColumn, fix: string): M
  * conditions and are left to those who made them.
  */
 export function bindParameter(value: unknown, row: RowWrite | undefined): unknown {
+  if (isSealed(value)) throw cannotWrite(value.field)
   if (!row || !(value instanceof Placeholder)) return value
   if (value.use === 'bucket') return value.bucket()
   return value.bind(row.recordOf(value.field), row.rowIdOf(value.field))
@@ -88,6 +90,7 @@ export function bindParameter(value: unknown, row: RowWrite | undefined): unknow
  */
 export function checkValueSet(metadata: EntityMetadata, values: ObjectLiteral): void {
   for (const { field, main, hmac, lofi } of encryptedColumnsOf(metadata)) {
+    if (isSealed(main.getEntityValue(values))) throw cannotWrite(field.name)
     if (typeof main.getEntityValue(values) === 'function') {
       throw refusal(field.name, 'SQL expressions cannot be encrypted; load the row and save it')
     }

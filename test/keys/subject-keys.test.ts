@@ -57,6 +57,10 @@ function request(...ids: string[]): KeyRequest {
   return { data: new Set(), subject: new Set(ids), provider: new Map() }
 }
 
+async function keyOf(access: KeyAccess, id: string) {
+  return (await access.keysFor(request(id))).keyOf(id, 'subject')
+}
+
 async function keyIdOf(access: KeyAccess, subject: string): Promise<string> {
   return (await access.sealingKeys([subject])).get(subject)!.id
 }
@@ -128,7 +132,7 @@ describe('keys of subjects', () => {
     expect(await keyIdOf(access, 'acme')).toBe(id)
     await disableKey(keyring, { keyId: previousKeyId! })
     await rejection(keyIdOf(access, 'acme'), 'ERR_KEY_STATE')
-    await rejection(access.keysFor(request(id)), 'ERR_KEY_STATE')
+    await rejection(keyOf(access, id), 'ERR_KEY_STATE')
     expect(await keyIdOf(access, 'newcomer')).not.toBe(id)
   })
 
@@ -156,11 +160,28 @@ describe('keys of subjects', () => {
 })
 
 describe('an unknown or forged subject key', () => {
+  it('does not hinder the keys that are known, nor costs a question of its own', async () => {
+    const store = countingStore()
+    const id = await keyIdOf(ring(store).access, 'acme')
+    const { access } = ring(store)
+    store.subjects.loads = 0
+    const unknown = ['0123456789abcde0', '0123456789abcde1']
+    const subject = new Set([...unknown, id])
+    const keys = await access.keysFor({ data: new Set(), subject, provider: new Map() })
+    expect(keys.keyOf(id, 'subject')).toMatchObject({ id })
+    for (const one of unknown) {
+      expect(() => keys.keyOf(one, 'subject')).toThrow(
+        expect.objectContaining({ code: 'ERR_KEY_NOT_FOUND' }),
+      )
+    }
+    expect(store.subjects.loads).toBeLessThanOrEqual(1)
+  })
+
   it('is ERR_KEY_NOT_FOUND, and not asked for again within a second', async () => {
     const store = countingStore()
     const { access } = ring(store)
-    await rejection(access.keysFor(request('0123456789abcdef')), 'ERR_KEY_NOT_FOUND')
-    await rejection(access.keysFor(request('0123456789abcdef')), 'ERR_KEY_NOT_FOUND')
+    await rejection(keyOf(access, '0123456789abcdef'), 'ERR_KEY_NOT_FOUND')
+    await rejection(keyOf(access, '0123456789abcdef'), 'ERR_KEY_NOT_FOUND')
     expect(store.subjects.loads).toBe(1)
   })
 
@@ -184,7 +205,7 @@ describe('an unknown or forged subject key', () => {
     const id = await keyIdOf(ring(store).access, 'acme')
     const provider = scriptedProvider('primary', SECRET)
     const other = createKeyring({ providers: [provider], store, domain: 'other' })
-    await rejection(keyAccess(other).keysFor(request(id)), 'ERR_KEY_NOT_FOUND')
+    await rejection(keyOf(keyAccess(other), id), 'ERR_KEY_NOT_FOUND')
   })
 
   it('of a transaction that began before the key was made is found all the same', async () => {

@@ -6,6 +6,7 @@ import { bindMetadata } from './bind-metadata'
 import { checkViews } from './check-views'
 import { describeSchema } from './describe-schema'
 import { type EncryptedColumn, encryptedColumnsOf } from './encrypted-column'
+import { noteInserted } from './keep-undefined'
 import { typeormKeyStore } from './key-store'
 import { keyStoreMetadatas } from './key-store-tables'
 import { canConnect } from './own-connection'
@@ -226,6 +227,9 @@ function placeholderResolver(runtime: Runtime): DataSource['subscribers'][number
         return noteSealing(queryRunner, work)
       }
       return endsTransaction(query, parameters) ? afterSealing(queryRunner) : undefined
+    },
+    beforeInsert({ entity }) {
+      noteInserted(entity)
     },
     afterQuery({ parameters, success }) {
       if (!success && Array.isArray(parameters)) hideParameters(parameters)

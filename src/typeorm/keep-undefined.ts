@@ -1,6 +1,13 @@
 import type { ObjectLiteral } from 'typeorm'
 import type { ColumnMetadata } from './internals'
 
+const inserted = new WeakSet<ObjectLiteral>()
+
+/** Notes an entity that a statement inserts: what it leaves undefined is NULL in the database as well. */
+export function noteInserted(entity: ObjectLiteral | undefined): void {
+  if (entity) inserted.add(entity)
+}
+
 /**
  * Leaves a property undefined that a `save()` did not know.
  *
@@ -19,7 +26,7 @@ export function keepUndefined(column: ColumnMetadata): void {
     return value
   }
   column.setEntityValue = (entity, value) => {
-    const unknown = value === null && asked?.deref() === entity
+    const unknown = value === null && asked?.deref() === entity && !inserted.has(entity)
     asked = undefined
     if (!unknown) set(entity, value)
   }

@@ -99,7 +99,7 @@ export async function runWrite(write: Write, twin: Twin, manager: EntityManager)
     case 'recover': {
       const entity = await load(write.entity, write.key, twin, manager)
       const verb = write.op as 'remove'
-      return entity && manager[verb](entity)
+      return entity && withoutNulls(await manager[verb](entity))
     }
     case 'relation':
       return runRelation(write, twin, manager)
@@ -134,7 +134,8 @@ async function runInsertion(
   const entity = twin.classOf(first.entity, first.child)
   if (write.op === 'save') {
     const made = write.items.map((item) => makeEntity(item, twin))
-    return write.array ? manager.save(made) : manager.save(made[0] as ObjectLiteral)
+    if (write.array) return (await manager.save(made)).map(withoutNulls)
+    return withoutNulls(await manager.save(made[0] as ObjectLiteral))
   }
   const values = write.items.map((item) => plainValues(item, twin))
   if (write.op === 'upsert') {
@@ -165,24 +166,36 @@ async function runChange(
 ): Promise<unknown> {
   const type = twin.classOf(entity)
   const given = plainValues({ entity, values, relations }, twin)
-  if (how === 'plain-object') return manager.save(type, { ...key, ...given })
+  if (how === 'plain-object') return withoutNulls(await manager.save(type, { ...key, ...given }))
   if (how === 'preload') {
     const loaded = await manager.preload(type, { ...key, ...given })
-    return loaded && manager.save(loaded)
+    return loaded && withoutNulls(await manager.save(loaded))
   }
   const loaded =
     how === 'load-selected'
       ? await manager.findOne(type, { where: key, select: selectionOf({ ...key, ...given }) })
       : await load(entity, key, twin, manager)
   if (!loaded) return null
-  if (how === 'merge') return manager.save(manager.merge(type, loaded, given))
+  if (how === 'merge') return withoutNulls(await manager.save(manager.merge(type, loaded, given)))
   for (const [name, value] of Object.entries(given)) {
     if (name === 'box') Object.assign(loaded.box ?? {}, value)
     else loaded[name] = value
   }
-  const saved = await manager.save(loaded)
-  // TypeORM sets undefined nullable properties to null, and the second time it writes them.
-  return how === 'load-selected' ? manager.save(saved) : saved
+  return withoutNulls(await manager.save(loaded))
+}
+
+/**
+ * After an UPDATE TypeORM shows null for nullable properties that it has not read, and would write it with
+ * the next save(); of encrypted ones mortise leaves undefined what it does not know.
+ */
+function withoutNulls(saved: ObjectLiteral): ObjectLiteral {
+  const entries = Object.entries(saved).flatMap(([name, value]) => {
+    if (value === null || value === undefined) return []
+    if (name !== 'box') return [[name, value]]
+    const box = withoutNulls(value)
+    return Object.keys(box).length > 0 ? [[name, box]] : []
+  })
+  return Object.fromEntries(entries)
 }
 
 /** Only what will be changed. */

@@ -1,7 +1,8 @@
 import { inspect } from 'node:util'
 import { Column, Entity, LessThan, MoreThan, PrimaryColumn, VersionColumn } from 'typeorm'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { Encrypted, isSealed, type Sealed } from '../../src/typeorm'
+import { disableKey, enableKey, rotateKek } from '../../src/rotation'
+import { Encrypted, isSealed, openRaw, type Sealed } from '../../src/typeorm'
 import { createDatabase, type TestDatabase } from '../database'
 import { type Setup, setUp } from './people'
 
@@ -16,6 +17,7 @@ class Patient {
   @Encrypted({ type: 'json', nullable: true, compress: true }) chart!: object | null
   @Encrypted({ type: 'string', column: 'text', nullable: true }) note!: string | null
   @Encrypted({ type: 'string', subject: 'ward', nullable: true }) plan!: string | null
+  @Encrypted({ type: 'string', bindRow: true, nullable: true }) bound!: string | null
   @VersionColumn() version!: number
 }
 
@@ -40,6 +42,15 @@ afterAll(async () => {
   await strict?.dataSource.destroy()
   await database?.drop()
 })
+
+/** Another process of the same application. */
+const again = () =>
+  setUp(
+    database.url,
+    [Patient],
+    { synchronize: false },
+    { secret: strict.secret, damaged: 'sealed' },
+  )
 
 const patients = ({ dataSource } = setup) => dataSource.getRepository(Patient)
 const query = (sql: string, parameters: unknown[] = []) => setup.dataSource.query(sql, parameters)
@@ -66,7 +77,7 @@ beforeEach(async () => {
   await patients(strict).insert(
     [1, 2].map((id) => ({
       ...{ id, ward: 'A', surname: `Smith ${id}`, income: id, chart: { id } },
-      ...{ note: `note ${id}`, plan: `plan ${id}` },
+      ...{ note: `note ${id}`, plan: `plan ${id}`, bound: `bound ${id}` },
     })),
   )
 })
@@ -215,6 +226,46 @@ describe('what needs the value of a damaged row', () => {
     await expect(patients().findBy({ surname: 'Smith 1' })).rejects.toMatchObject({
       ...{ code: 'ERR_DECRYPTION_FAILED', field: 'Patient.surname' },
     })
+  })
+})
+
+describe('keys, rows and other ways of reading', () => {
+  it('a value under a disabled key is sealed, and opens again with the key', async () => {
+    const { keyId } = await rotateKek(strict.keyring, { purpose: 'data' })
+    await patients(strict).update(1, { income: 77 })
+    const [{ id: old } = { id: '' }] = (await strict.keyring.keys()).filter(
+      ({ purpose, id }) => purpose === 'data' && id !== keyId,
+    )
+    await disableKey(strict.keyring, { keyId: old })
+    const fresh = await again()
+    const one = await fresh.dataSource.getRepository(Patient).findOneByOrFail({ id: 1 })
+    expect(one.income).toBe(77)
+    expect(one.surname).toMatchObject({ code: 'ERR_KEY_STATE', keyId: old })
+    await fresh.dataSource.destroy()
+    await enableKey(strict.keyring, { keyId: old })
+    const enabled = await again()
+    const [two] = await enabled.dataSource.getRepository(Patient).findBy({ id: 1 })
+    expect(two).toMatchObject({ surname: 'Smith 1', income: 77 })
+    await enabled.dataSource.destroy()
+  })
+
+  it('a value that was moved to another row is sealed where it is bound', async () => {
+    await query('UPDATE patient SET bound = (SELECT bound FROM patient WHERE id = 2) WHERE id = 1')
+    const [one, two] = await patients().find({ order: { id: 'ASC' } })
+    expect(isSealed(one?.bound)).toBe(true)
+    expect(two?.bound).toBe('bound 2')
+  })
+
+  it('openRaw gives it too', async () => {
+    await breakValue('income')
+    const raw = await patients().createQueryBuilder('p').orderBy('p.id').getRawMany()
+    const [one, two] = await openRaw(setup.dataSource, Patient, raw, 'p')
+    expect([isSealed(one.p_income), two.p_income]).toEqual([true, 2])
+  })
+
+  it('has two settings', async () => {
+    const wrong = setUp(database.url, [Patient], {}, { damaged: 'null' as never })
+    await expect(wrong).rejects.toMatchObject({ code: 'ERR_CONFIG' })
   })
 })
 

@@ -92,6 +92,7 @@ export const finders: Behaviours = {
   'relations by join': bookFinder({
     relations: { author: { books: true }, tags: true, editions: true },
     relationLoadStrategy: 'join',
+    order: { id: 1, author: { books: { id: 1 } }, tags: { name: 1 } },
   }),
   'relations by query': bookFinder({
     relations: { author: { books: true }, tags: true, editions: true },

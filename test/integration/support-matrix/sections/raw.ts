@@ -47,6 +47,12 @@ export const raw: Section = {
       const rows = await builder().select('p.email').where('p.id = 1').getRawMany()
       expect(await openRaw(dataSource, Patient, rows, 'p')).toEqual([{ p_email: 'p1@x.org' }])
     }),
+    refused(
+      'openRaw with names that the rows do not have',
+      'ERR_FIELD_INVALID',
+      ({ dataSource }) => openRaw(dataSource, Patient, [{ p_mail: null }], { email: 'p_email' }),
+      'name the columns of the rows',
+    ),
     supported('openRawStream', async ({ dataSource, builder }) => {
       const stream = await builder().where('p.id = 1').stream()
       for await (const row of openRawStream(dataSource, Patient, stream, 'p')) {

@@ -69,6 +69,20 @@ export const writes: Section = {
       await world.patients.save(Object.assign(one as Patient, { ward: 'Z' }))
       expect(await first(world)).toMatchObject({ ward: 'Z', email: 'p1@x.org', surname: 'Abel' })
     }),
+    supported(
+      'save, twice, of what was not selected',
+      async (world) => {
+        const select = { id: true, ward: true } as const
+        const [one] = await world.patients.find({ select, where: { id: 1 } })
+        for (const ward of ['Y', 'Z']) {
+          await world.patients.save(Object.assign(one as Patient, { ward }))
+        }
+        expect(await first(world)).toMatchObject({ ward: 'Z', income: 7, surname: 'Abel' })
+        const hidden = { select: { hidden: true }, where: { id: 1 } } as const
+        expect(await world.patients.findOneOrFail(hidden)).toMatchObject({ hidden: 'h1' })
+      },
+      'encrypted properties stay, where TypeORM writes NULL into plain ones',
+    ),
     supported('save, many', async (world) => {
       const all = await world.patients.find()
       await world.patients.save(

@@ -47,28 +47,6 @@ export function findCondition(
   return join('and', [rest, ...conditions])
 }
 
-/**
- * Whether `where`, at this level or below, has a condition on an encrypted property. Without one it is
- * rendered by TypeORM alone, to the same text as ever: query caches and statistics are kept by text.
- */
-export function concernsEncrypted(
-  where: unknown,
-  metadata: EntityMetadata,
-  prefix?: string,
-): boolean {
-  if (Array.isArray(where)) return where.some((one) => concernsEncrypted(one, metadata, prefix))
-  return Object.entries((where ?? {}) as object).some(([key, value]) => {
-    if (value === null || value === undefined) return false
-    const path = prefix ? `${prefix}.${key}` : key
-    if (conditionColumn(metadata, path)) return true
-    if (!isNested(metadata, path, value)) return false
-    const relation = metadata.findRelationWithPropertyPath(path)
-    return relation
-      ? concernsEncrypted(value, relation.inverseEntityMetadata)
-      : concernsEncrypted(value, metadata, path)
-  })
-}
-
 function isNested(metadata: EntityMetadata, path: string, value: unknown): boolean {
   if (typeof value !== 'object' || value === null || InstanceChecker.isFindOperator(value)) {
     return false

@@ -1,8 +1,7 @@
-import { type EntityMetadata, InstanceChecker } from 'typeorm'
+import { InstanceChecker } from 'typeorm'
 import { compileCondition } from './compile-predicate'
 import { type Condition, join, lossyPlaces, supersetSql, TRUE } from './condition'
-import { conditionColumn } from './condition-column'
-import type { EncryptedColumn } from './encrypted-column'
+import { conditionColumn, encryptedIn } from './condition-column'
 import { type Alias, internalsOf, type WhereCondition } from './internals'
 import { refuseQuery } from './predicate'
 
@@ -104,26 +103,6 @@ function nestedLevel(level: Level, path: string, value: unknown): Level | undefi
   )
   if (join) return { builder, alias: join.alias, prefix: '' }
   throw refuseQuery(field, `join ${path} in the query builder first, or use find({ where })`)
-}
-
-/** The first encrypted property that an object condition names, on any level. */
-function encryptedIn(
-  where: WhereObject,
-  metadata: EntityMetadata,
-  prefix = '',
-): EncryptedColumn | undefined {
-  for (const [key, value] of Object.entries(where)) {
-    const path = prefix + key
-    const column = conditionColumn(metadata, path)
-    if (column) return column
-    if (!isPlainObject(value)) continue
-    const relation = metadata.findRelationWithPropertyPath(path)
-    const inner = relation
-      ? encryptedIn(value, relation.inverseEntityMetadata)
-      : metadata.findEmbeddedWithPropertyPath(path) && encryptedIn(value, metadata, `${path}.`)
-    if (inner) return inner
-  }
-  return undefined
 }
 
 function isWhereObject(where: unknown): boolean {

@@ -7,7 +7,8 @@ import {
 } from 'typeorm'
 import { countMatches, findPageKeys } from './candidates'
 import { type Condition, supersetSql } from './condition'
-import { concernsEncrypted, findCondition } from './find-where'
+import { encryptedIn } from './condition-column'
+import { findCondition } from './find-where'
 import { hideValues } from './hide-values'
 import { EncryptedInsertBuilder } from './insert-builder'
 import { dataSourceOf, internalsOf, type RawRow, type SelectInternals } from './internals'
@@ -93,7 +94,7 @@ export class EncryptedSelectBuilder<E extends ObjectLiteral> extends SelectQuery
       state.conditions.set(sql, condition)
       return sql
     }
-    if (!concernsEncrypted(where, metadata, embedPrefix)) {
+    if (!encryptedIn(where, metadata, embedPrefix && `${embedPrefix}.`)) {
       const sql = render(where)
       return remember(sql, { kind: 'plain', sql })
     }

@@ -9,31 +9,20 @@ import {
   type ObjectLiteral,
 } from 'typeorm'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { createDatabase } from '../database'
-import { type Setup, setUp } from './people'
-import { Clear, ClearVisit, fillTwins, Sealed, SealedVisit } from './twins'
+import { Clear, ClearVisit, openTwins, Sealed, SealedVisit } from './twins'
 
-let setup: Setup
-let database: Awaited<ReturnType<typeof createDatabase>>
+let twins: Awaited<ReturnType<typeof openTwins>>
 
 beforeAll(async () => {
-  database = await createDatabase()
-  setup = await setUp(database.url, [Sealed, SealedVisit, Clear, ClearVisit], {
-    logger: 'debug',
-    logging: false,
-  })
-  await fillTwins(setup.dataSource, 120)
+  twins = await openTwins(120)
 })
 
-afterAll(async () => {
-  await setup?.dataSource.destroy()
-  await database?.drop()
-})
+afterAll(() => twins?.close())
 
 type Builder = ReturnType<typeof builderOf>
 
 const builderOf = (entity: new () => ObjectLiteral, alias = 'p') =>
-  setup.dataSource.getRepository(entity).createQueryBuilder(alias)
+  twins.dataSource.getRepository(entity).createQueryBuilder(alias)
 
 const idsOf = async (builder: Builder) =>
   (await builder.orderBy('p.id').getMany()).map(({ id }) => id)
@@ -256,7 +245,7 @@ describe('SQL text elsewhere', () => {
 
   it('a common table expression', async () => {
     const count = (entity: new () => ObjectLiteral) =>
-      setup.dataSource
+      twins.dataSource
         .createQueryBuilder()
         .addCommonTableExpression(
           builderOf(entity).select('p.id', 'id').where('p.code = :c', { c: 'x1' }),
@@ -270,7 +259,7 @@ describe('SQL text elsewhere', () => {
 
   it('UPDATE and DELETE', async () => {
     const write = async (entity: new () => ObjectLiteral, visit: new () => ObjectLiteral) => {
-      const runner = setup.dataSource.createQueryRunner()
+      const runner = twins.dataSource.createQueryRunner()
       await runner.startTransaction()
       try {
         const repository = runner.manager.getRepository(entity)
@@ -300,7 +289,7 @@ describe('Like in find options', () => {
     for (const condition of [Like(pattern), Not(Like(pattern))]) {
       const ask = async (entity: new () => ObjectLiteral) => {
         const options = { where: { surname: condition }, order: { id: 'ASC' as const } }
-        return (await setup.dataSource.getRepository(entity).find(options)).map(({ id }) => id)
+        return (await twins.dataSource.getRepository(entity).find(options)).map(({ id }) => id)
       }
       expect(await ask(Sealed)).toEqual(await ask(Clear))
     }

@@ -1,29 +1,18 @@
 import fc from 'fast-check'
 import type { ObjectLiteral } from 'typeorm'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { createDatabase } from '../database'
-import { type Setup, setUp } from './people'
-import { Clear, ClearVisit, fillTwins, inClear, Sealed, SealedVisit, VALUES } from './twins'
+import { Clear, inClear, openTwins, Sealed, VALUES } from './twins'
 
 const SLOW = process.env.SLOW === '1'
 const RUNS = { numRuns: SLOW ? 4_000 : 200 }
 
-let setup: Setup
-let database: Awaited<ReturnType<typeof createDatabase>>
+let twins: Awaited<ReturnType<typeof openTwins>>
 
 beforeAll(async () => {
-  database = await createDatabase()
-  setup = await setUp(database.url, [Sealed, SealedVisit, Clear, ClearVisit], {
-    logger: 'debug',
-    logging: false,
-  })
-  await fillTwins(setup.dataSource, 120)
+  twins = await openTwins(120)
 })
 
-afterAll(async () => {
-  await setup?.dataSource.destroy()
-  await database?.drop()
-})
+afterAll(() => twins?.close())
 
 /** A piece of SQL, with values as parameters, and whether it may be refused. */
 interface Piece {
@@ -194,7 +183,7 @@ describe('conditions as SQL text answer as on the same rows in clear', () => {
     await fc.assert(
       fc.asyncProperty(calls, async (pieces) => {
         const build = (entity: new () => ObjectLiteral, clear: boolean) => {
-          const builder = setup.dataSource.getRepository(entity).createQueryBuilder('p')
+          const builder = twins.dataSource.getRepository(entity).createQueryBuilder('p')
           pieces.forEach(([call, piece], index) => {
             builder[call](...textOf(piece, clear, `v${index}_`))
           })

@@ -1,8 +1,6 @@
 import fc from 'fast-check'
 import type { FindManyOptions, ObjectLiteral } from 'typeorm'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { createDatabase } from '../database'
-import { type Setup, setUp } from './people'
 import {
   buildOrder,
   buildWhere,
@@ -13,34 +11,25 @@ import {
   type TwinQuery,
   visitWhere,
 } from './twin-queries'
-import { Clear, ClearVisit, fillTwins, Sealed, SealedVisit } from './twins'
+import { Clear, ClearVisit, openTwins, Sealed, SealedVisit } from './twins'
 
 const SLOW = process.env.SLOW === '1'
 const RUNS = { numRuns: SLOW ? 2_000 : 150 }
 const TIMEOUT = SLOW ? 1_200_000 : 120_000
 
-let setup: Setup
-let database: Awaited<ReturnType<typeof createDatabase>>
+let twins: Awaited<ReturnType<typeof openTwins>>
 
 beforeAll(async () => {
-  database = await createDatabase()
-  setup = await setUp(database.url, [Sealed, SealedVisit, Clear, ClearVisit], {
-    logger: 'debug',
-    logging: false,
-  })
-  await fillTwins(setup.dataSource, 150)
+  twins = await openTwins(150)
 })
 
-afterAll(async () => {
-  await setup?.dataSource.destroy()
-  await database?.drop()
-})
+afterAll(() => twins?.close())
 
 type Options = FindManyOptions<ObjectLiteral>
 type Entity = ObjectLiteral
 
 const find = (entity: new () => Entity, options: Options) =>
-  setup.dataSource.getRepository(entity).find(options)
+  twins.dataSource.getRepository(entity).find(options)
 
 /** The one query for both twins; the last key makes the order total. */
 function optionsOf({ where, order, skip, take }: TwinQuery, clear: boolean): Options {
@@ -72,7 +61,7 @@ describe('a find on an encrypted entity answers as on the same rows in clear', (
     await fc.assert(
       fc.asyncProperty(sealedQuery, async (query) => {
         const answer = async (entity: new () => Entity, clear: boolean) => {
-          const repository = setup.dataSource.getRepository(entity)
+          const repository = twins.dataSource.getRepository(entity)
           const options = optionsOf(query, clear)
           const where = { where: options.where } as Options
           const [page, total] = await repository.findAndCount(options)
@@ -118,7 +107,7 @@ describe('across relations', () => {
     await fc.assert(
       fc.asyncProperty(ownerQuery, visitWhere, fc.boolean(), async (query, visit, load) => {
         const answer = async (entity: new () => Entity, clear: boolean) => {
-          const repository = setup.dataSource.getRepository(entity)
+          const repository = twins.dataSource.getRepository(entity)
           const options = optionsOf(query, clear)
           const visits = buildWhere(visit, clear)
           const alternatives = options.where as Record<string, unknown>[]

@@ -1,6 +1,8 @@
 import 'reflect-metadata'
 import { Column, type DataSource, Entity, ManyToOne, OneToMany, PrimaryColumn } from 'typeorm'
 import { Encrypted } from '../../src/typeorm'
+import { createDatabase } from '../database'
+import { setUp } from './people'
 
 /** Every kind of property that queries ask about, encrypted. */
 @Entity()
@@ -105,10 +107,31 @@ export function inClear(property: string, value: unknown): unknown {
   return property === 'code' || property === 'nick' ? (value as string).toLowerCase() : value
 }
 
+/** A database of its own with both twins, filled, for one test file. */
+export async function openTwins(
+  count: number,
+): Promise<{ dataSource: DataSource; close(): Promise<void> }> {
+  const database = await createDatabase()
+  const options = { logger: 'debug', logging: false }
+  const { dataSource } = await setUp(
+    database.url,
+    [Sealed, SealedVisit, Clear, ClearVisit],
+    options,
+  )
+  await fillTwins(dataSource, count)
+  return {
+    dataSource,
+    close: async () => {
+      await dataSource.destroy()
+      await database.drop()
+    },
+  }
+}
+
 type Row = Record<string, unknown>
 
 /** Saves the same rows in both tables of each pair. */
-export async function fillTwins(dataSource: DataSource, count: number): Promise<void> {
+async function fillTwins(dataSource: DataSource, count: number): Promise<void> {
   const rows = Array.from({ length: count }, (_, id) => drawRow(id, VALUES))
   const visits = Array.from({ length: count * 2 }, (_, id) => ({
     ...drawRow(id, VISIT_VALUES),

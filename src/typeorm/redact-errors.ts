@@ -75,8 +75,8 @@ export function redactLogger(dataSource: DataSource): void {
 
 /** Whatever else is asked of a logger is answered by itself: it may have private fields. */
 function redacting(logger: Logger, dataSource: DataSource): Logger {
-  const shown: <P>(parameters: P) => P = (parameters) =>
-    Array.isArray(parameters) ? shownParameters(parameters) : parameters
+  const shown = <P>(parameters: P): P =>
+    Array.isArray(parameters) ? (shownParameters(parameters) as P) : parameters
   const own: Pick<Logger, 'logQueryError' | 'logQuerySlow'> = {
     logQueryError(error, query, parameters, runner) {
       for (const metadata of dataSource.entityMetadatas) {

@@ -60,31 +60,34 @@ export async function resolvePlaceholders(
   session: Session,
 ): Promise<void> {
   await runtime.prepare(session)
-  const places = [...parameters.keys()].filter((at) => parameters[at] instanceof Placeholder)
-  sealedPlaces.set(parameters, places)
+  const places: number[] = []
   const records = new Map<WriteRecord, number[]>()
   const tokens: number[] = []
   parameters.forEach((parameter, index) => {
     if (!(parameter instanceof Placeholder)) return
+    places.push(index)
     if (parameter.use === 'token') tokens.push(index)
     else push(records, parameter.record ?? { subject: null }, index)
   })
+  sealedPlaces.set(parameters, places)
   await resolveTokens(runtime, parameters, tokens, session)
   if (records.size > 0) await sealPlaceholders(runtime, parameters, records, session)
 }
 
+const HIDDEN = '[encrypted]'
+/** Where the envelopes and tokens of a statement were put. */
 const sealedPlaces = new WeakMap<readonly unknown[], readonly number[]>()
 
 /** The parameters of a statement without the envelopes and tokens that were put into them. */
-export function shownParameters<T extends readonly unknown[]>(parameters: T): T {
-  const places = sealedPlaces.get(parameters)
-  if (!places) return parameters
-  return parameters.map((value, at) => (places.includes(at) ? '[encrypted]' : value)) as never
+export function shownParameters(parameters: readonly unknown[]): unknown[] {
+  const shown = [...parameters]
+  for (const place of sealedPlaces.get(parameters) ?? []) shown[place] = HIDDEN
+  return shown
 }
 
 /** Takes envelopes and tokens out of the parameters of a statement that failed, which its error shows. */
 export function hideParameters(parameters: unknown[]): void {
-  parameters.splice(0, parameters.length, ...shownParameters(parameters))
+  for (const place of sealedPlaces.get(parameters) ?? []) parameters[place] = HIDDEN
 }
 
 /** The statement of a builder with its placeholders resolved, on a connection that is given back. */

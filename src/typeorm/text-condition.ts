@@ -5,7 +5,7 @@ import { type Alias, internalsOf } from './internals'
 import { negate } from './predicate'
 import { readComparison } from './sql/comparison'
 import { freshParameterName, parametersOf } from './sql/parameters'
-import { hasValues, predicateOfQuestion } from './sql/question-values'
+import { hasValues, type ParameterValues, predicateOfQuestion } from './sql/question-values'
 import { closing, is, isName, type Token, tokenize } from './sql/tokens'
 
 /** A text that is being read for one builder. */
@@ -13,6 +13,7 @@ interface Reading {
   readonly builder: object
   readonly text: string
   readonly tokens: readonly Token[]
+  readonly values: ParameterValues
 }
 
 /**
@@ -27,7 +28,8 @@ interface Reading {
  */
 export function textAlternatives(builder: object, text: string): Condition[][] {
   const tokens = tokenize(text)
-  return alternativesIn({ builder, text, tokens }, 0, tokens.length, false)
+  const reading = { builder, text, tokens, values: parametersOf(builder) }
+  return alternativesIn(reading, 0, tokens.length, false)
 }
 
 function alternativesIn(
@@ -59,8 +61,7 @@ function conditionIn(reading: Reading, from: number, to: number, negated: boolea
 }
 
 function comparisonIn(reading: Reading, from: number, to: number, negated: boolean): Condition {
-  const { builder, text, tokens } = reading
-  const values = parametersOf(builder)
+  const { builder, text, tokens, values } = reading
   for (let first = from; first < to; first++) {
     const place = placeAt(reading, first)
     const asked = place && readComparison(tokens, { first, last: place.last })

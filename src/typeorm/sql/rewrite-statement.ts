@@ -7,7 +7,7 @@ import { refuseQuery } from '../predicate'
 import { type AskedColumn, readComparison } from './comparison'
 import { type EncryptedTables, encryptedTablesOf } from './encrypted-tables'
 import { freshParameterName, parametersOf, withoutFreshNames } from './parameters'
-import { hasValues, predicateOfQuestion } from './question-values'
+import { hasValues, type ParameterValues, predicateOfQuestion } from './question-values'
 import { findReferences, type Reference } from './references'
 import { type Token, tokenize } from './tokens'
 
@@ -39,10 +39,12 @@ export function rewriteStatement(builder: object, sql: string, complete: boolean
   const tables = encryptedTablesOf(dataSourceOf(builder))
   if (!tables.mentionedIn(sql)) return sql
   const { tokens, changes } = readCached(tables, sql)
+  if (changes.length === 0) return sql
+  const values = parametersOf(builder)
   let text = sql
   for (const change of changes.toReversed()) {
     const [first, last] = spanOf(change)
-    const written = writeChange(builder, sql, tokens, change, complete)
+    const written = writeChange({ builder, sql, tokens, values, complete }, change)
     if (written === undefined) continue
     const start = (tokens[first] as Token).start
     text = text.slice(0, start) + written + text.slice((tokens[last] as Token).end)
@@ -165,12 +167,18 @@ function hasFullToken({ hmac, field }: EncryptedColumn): boolean {
   return hmac !== null && field.exact?.bits === FULL_BITS
 }
 
+/** A statement that is written for one builder, with the values of its parameters. */
+interface Writing {
+  readonly builder: object
+  readonly sql: string
+  readonly tokens: readonly Token[]
+  readonly values: ParameterValues
+  readonly complete: boolean
+}
+
 function writeChange(
-  builder: object,
-  sql: string,
-  tokens: readonly Token[],
+  { builder, sql, tokens, values, complete }: Writing,
   { reference, asked, other }: Change,
-  complete: boolean,
 ): string | undefined {
   const { column } = reference
   const sqlOf = (one: Reference) => (hidden: ColumnMetadata) =>
@@ -183,7 +191,6 @@ function writeChange(
     const operator = question.negated ? '<>' : '='
     return `${token()} ${operator} ${sqlOf(other)(other.column.hmac as ColumnMetadata)}`
   }
-  const values = parametersOf(builder)
   if (!hasValues(question, values)) {
     if (complete) throw refuseQuery(column.field, 'a parameter of its condition has no value')
     return undefined

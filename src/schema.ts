@@ -1,5 +1,6 @@
 import type { StoredForm } from './envelope/stored-form'
 import { MortiseError } from './errors'
+import type { Field } from './field'
 import type { Query } from './key-store/store'
 import type { Keyring } from './keys/keyring'
 
@@ -7,14 +8,35 @@ import type { Keyring } from './keys/keyring'
 export interface EncryptedTableColumn {
   /** `Entity.property`, for reports. */
   readonly field: string
-  readonly fieldId: string
+  /** Its context, values, tokens and buckets. */
+  readonly definition: Field
   /** Column name in the database. */
   readonly column: string
   readonly form: StoredForm
-  /** Columns of the field's tokens and buckets. Nullable where the field has a subject. */
+  readonly nullable: boolean
+  /** Column of the exact tokens; null without an exact index. */
+  readonly exactColumn: string | null
+  /** Column of the buckets, in clear; null without a range index. */
+  readonly rangeColumn: string | null
+  /** All columns of the field's tokens and buckets. Nullable where the field has a subject. */
   readonly indexColumns: readonly string[]
-  /** Column of the subject whose key seals the field; null for a field without one. */
-  readonly subjectColumn: string | null
+  /** The subject whose key seals the field; null for a field without one. */
+  readonly subject: OwnerColumn<string> | null
+  /** The primary key that the field is bound to; null where its values may be moved between rows. */
+  readonly row: OwnerColumn<Buffer> | null
+}
+
+/** A column whose value, in its own row, says how the envelopes of that row are sealed. */
+export interface OwnerColumn<Id extends string | Buffer> {
+  readonly column: string
+  /**
+   * The canonical subject id, or the row id, of what the column holds.
+   *
+   * @param value - as a driver reads it, or in PostgreSQL's text form
+   * @returns null for NULL
+   * @throws ERR_VALUE_INVALID for a spelling that the column's type would not give back
+   */
+  idOf(value: unknown): Id | null
 }
 
 /** A table with encrypted columns, as SQL needs it. */
@@ -33,8 +55,12 @@ export interface EncryptedTable {
 export interface EncryptedSchema {
   readonly keyring: Keyring
   readonly tables: readonly EncryptedTable[]
+  /** Schema of the tables that mortise keeps beside the data; null for the search path. */
+  readonly ownSchema: string | null
   /** One statement, in a transaction of its own. */
   readonly query: Query
+  /** Several statements in one READ COMMITTED transaction: committed when `work` resolves. */
+  readonly transaction: <T>(work: (query: Query) => Promise<T>) => Promise<T>
 }
 
 const schemas = new WeakMap<object, EncryptedSchema>()

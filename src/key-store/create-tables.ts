@@ -1,4 +1,4 @@
-import { KEY_STORE_TABLES, type TableDefinition } from './tables'
+import { MORTISE_TABLES, type TableDefinition } from './tables'
 
 /** Puts a table name into its schema, quoted. */
 export type QualifyTable = (table: string) => string
@@ -12,7 +12,7 @@ export function qualifyWith(schema: string | undefined): QualifyTable {
 
 /** Statements that make what is missing and touch nothing that exists. */
 export function createTablesStatements(qualify: QualifyTable): string[] {
-  return KEY_STORE_TABLES.flatMap((table) => [
+  return MORTISE_TABLES.flatMap((table) => [
     createTable(table, qualify),
     ...table.partialUniques.map(
       ({ name, columns, where }) =>

@@ -1,7 +1,7 @@
 /** A column in PostgreSQL's own spelling of types, so that nothing differs when it is read back. */
 export interface ColumnDefinition {
   readonly name: string
-  readonly type: 'bytea' | 'integer' | 'text' | 'timestamp with time zone'
+  readonly type: 'bytea' | 'bigint' | 'integer' | 'text' | 'timestamp with time zone'
   readonly nullable: boolean
 }
 
@@ -33,13 +33,8 @@ export interface TableDefinition {
   readonly references: readonly ReferenceDefinition[]
 }
 
-/**
- * The tables of the PostgreSQL key store, in the order of their creation.
- *
- * `createTables()` and the TypeORM layer both build from this list, with every constraint named, so
- * that tables made by one are complete in the eyes of the other.
- */
-export const KEY_STORE_TABLES: readonly TableDefinition[] = [
+/** The tables of the PostgreSQL key store, in the order of their creation. */
+const KEY_STORE_TABLES: readonly TableDefinition[] = [
   {
     name: 'mortise_key',
     columns: [
@@ -136,6 +131,89 @@ export const KEY_STORE_TABLES: readonly TableDefinition[] = [
     references: [],
   },
 ]
+
+/**
+ * What batch jobs keep beside the data, so that a page of rows and the place that was reached commit
+ * together: jobs, the key ranges that workers lease, and the rows that a job had to leave.
+ */
+export const JOB_TABLES: readonly TableDefinition[] = [
+  {
+    name: 'mortise_job',
+    columns: [
+      column('id', 'text'),
+      column('domain', 'text'),
+      column('verb', 'text'),
+      column('parameters', 'text'),
+      column('state', 'text'),
+      column('actor', 'text'),
+      column('tables', 'text'),
+      column('created_at', 'timestamp with time zone'),
+      nullable('ended_at', 'timestamp with time zone'),
+    ],
+    primaryKey: { name: 'mortise_job_pk', columns: ['id'] },
+    uniques: [],
+    partialUniques: [
+      {
+        name: 'mortise_job_running_unique',
+        columns: ['domain', 'verb'],
+        where: `"state" = 'running'`,
+      },
+    ],
+    references: [],
+  },
+  {
+    name: 'mortise_job_shard',
+    columns: [
+      column('job_id', 'text'),
+      column('shard', 'integer'),
+      column('table_name', 'text'),
+      nullable('lower_key', 'text'),
+      nullable('upper_key', 'text'),
+      nullable('cursor_key', 'text'),
+      column('state', 'text'),
+      nullable('owner', 'text'),
+      column('fence', 'integer'),
+      nullable('lease_until', 'timestamp with time zone'),
+      column('changed', 'bigint'),
+      column('failed', 'bigint'),
+    ],
+    primaryKey: { name: 'mortise_job_shard_pk', columns: ['job_id', 'shard'] },
+    uniques: [],
+    partialUniques: [],
+    references: [jobReference('mortise_job_shard_job_fk')],
+  },
+  {
+    name: 'mortise_job_row',
+    columns: [
+      column('job_id', 'text'),
+      column('shard', 'integer'),
+      column('row_key', 'text'),
+      column('column_name', 'text'),
+      column('code', 'text'),
+      column('amount', 'integer'),
+    ],
+    primaryKey: {
+      name: 'mortise_job_row_pk',
+      columns: ['job_id', 'shard', 'row_key', 'column_name'],
+    },
+    uniques: [],
+    partialUniques: [],
+    references: [jobReference('mortise_job_row_job_fk')],
+  },
+]
+
+/**
+ * Everything that mortise keeps in a database.
+ *
+ * `createTables()` and the TypeORM layer both build from this list, with every constraint named, so
+ * that tables made by one are complete in the eyes of the other.
+ */
+export const MORTISE_TABLES: readonly TableDefinition[] = [...KEY_STORE_TABLES, ...JOB_TABLES]
+
+function jobReference(name: string): ReferenceDefinition {
+  const job = { table: 'mortise_job', referenced: ['id'] }
+  return { name, columns: ['job_id'], ...job, onDelete: 'CASCADE' }
+}
 
 function column(name: string, type: ColumnDefinition['type']): ColumnDefinition {
   return { name, type, nullable: false }

@@ -43,7 +43,7 @@ export async function clearIndexes(
   const cleared: ShreddedTable[] = []
   for (const table of tables) {
     const fields = table.columns.filter(
-      ({ subjectColumn, indexColumns }) => subjectColumn !== null && indexColumns.length > 0,
+      ({ subject, indexColumns }) => subject !== null && indexColumns.length > 0,
     )
     if (fields.length === 0) continue
     const clearedRows = keyIds.length === 0 ? 0 : await clearTable(query, table, fields, keyIds)
@@ -65,8 +65,8 @@ async function clearTable(
 function bySubjectColumn({ columns }: EncryptedTable): Map<string, EncryptedTableColumn[]> {
   const groups = new Map<string, EncryptedTableColumn[]>()
   for (const field of columns) {
-    const { subjectColumn } = field
-    if (subjectColumn !== null) {
+    const subjectColumn = field.subject?.column
+    if (subjectColumn !== undefined) {
       groups.set(subjectColumn, [...(groups.get(subjectColumn) ?? []), field])
     }
   }

@@ -1,8 +1,12 @@
 import type { DataSource } from 'typeorm'
+import type { Query } from '../key-store/store'
 import type { Keyring } from '../keys/keyring'
 import { type EncryptedTable, type EncryptedTableColumn, registerSchema } from '../schema'
+import { inTransaction } from './bracketed'
 import { isInView } from './check-columns'
 import type { EncryptedColumn } from './encrypted-column'
+import { rowIdOf } from './row-column'
+import { subjectIdOf } from './subject-column'
 
 /** Tells rotation which tables and columns of a DataSource hold envelopes. */
 export function describeSchema(
@@ -13,16 +17,30 @@ export function describeSchema(
   registerSchema(dataSource, {
     keyring,
     tables: tablesOf(columns),
+    ownSchema: (dataSource.options as { schema?: string }).schema ?? null,
     query: (sql, parameters) => dataSource.query(sql, [...parameters]),
+    transaction: (work) => inOwnTransaction(dataSource, work),
   })
+}
+
+/** Without `startTransaction`, which tells the application's subscribers. */
+async function inOwnTransaction<T>(
+  dataSource: DataSource,
+  work: (query: Query) => Promise<T>,
+): Promise<T> {
+  const runner = dataSource.createQueryRunner('master')
+  try {
+    return await inTransaction((sql, parameters) => runner.query(sql, [...parameters]), work)
+  } finally {
+    await runner.release()
+  }
 }
 
 /** By physical table: classes of one inheritance tree share theirs. */
 function tablesOf(columns: readonly EncryptedColumn[]): EncryptedTable[] {
   const tables = new Map<string, EncryptedTable & { columns: EncryptedTableColumn[] }>()
-  for (const { main, hmac, lofi, field, form, subject } of columns.filter(
-    (one) => !isInView(one),
-  )) {
+  for (const column of columns.filter((one) => !isInView(one))) {
+    const { main } = column
     const { tablePath, schema, tableName, primaryColumns } = main.entityMetadata
     const table = tables.get(tablePath) ?? {
       schema: schema ?? null,
@@ -32,14 +50,26 @@ function tablesOf(columns: readonly EncryptedColumn[]): EncryptedTable[] {
     }
     tables.set(tablePath, table)
     if (table.columns.some(({ column }) => column === main.databaseName)) continue
-    table.columns.push({
-      field: field.name,
-      fieldId: field.fieldId,
-      column: main.databaseName,
-      form,
-      indexColumns: [hmac, lofi].flatMap((column) => (column ? [column.databaseName] : [])),
-      subjectColumn: subject?.column.databaseName ?? null,
-    })
+    table.columns.push(tableColumn(column))
   }
   return [...tables.values()]
+}
+
+function tableColumn(column: EncryptedColumn): EncryptedTableColumn {
+  const { main, hmac, lofi, field, form, subject, row } = column
+  return {
+    field: field.name,
+    definition: field,
+    column: main.databaseName,
+    form,
+    nullable: main.isNullable,
+    exactColumn: hmac?.databaseName ?? null,
+    rangeColumn: lofi?.databaseName ?? null,
+    indexColumns: [hmac, lofi].flatMap((index) => (index ? [index.databaseName] : [])),
+    subject: subject && {
+      column: subject.column.databaseName,
+      idOf: (value) => subjectIdOf(subject, value),
+    },
+    row: row && { column: row.column.databaseName, idOf: (value) => rowIdOf(row, value) },
+  }
 }

@@ -1,5 +1,6 @@
 import type { DataSource, EntityManager, EntityMetadata, ObjectLiteral, QueryRunner } from 'typeorm'
 import { MortiseError } from '../errors'
+import { JOB_TABLES, MORTISE_TABLES } from '../key-store/tables'
 import type { KeyAccess } from '../keys/access'
 import { type Keyring, keyAccess } from '../keys/keyring'
 import { bindMetadata } from './bind-metadata'
@@ -8,8 +9,8 @@ import { describeSchema } from './describe-schema'
 import { type EncryptedColumn, encryptedColumnsOf } from './encrypted-column'
 import { noteInserted } from './keep-undefined'
 import { typeormKeyStore } from './key-store'
-import { keyStoreMetadatas } from './key-store-tables'
 import { canConnect } from './own-connection'
+import { ownMetadatas } from './own-tables'
 import { Placeholder } from './placeholder'
 import { createPreparation } from './prepare'
 import { redactLogger, redactNotFound } from './redact-errors'
@@ -102,7 +103,7 @@ export function withEncryption(dataSource: DataSource, options: EncryptionOption
     columns = bindMetadata(dataSource.entityMetadatas, keys.domain)
     checkSubjectKeys(columns, keys)
     checkViews(dataSource)
-    tables = keptHere ? await keyStoreMetadatas(dataSource) : []
+    tables = await ownMetadatas(dataSource, keptHere ? MORTISE_TABLES : JOB_TABLES)
     describeSchema(dataSource, options.keyring, columns)
     dataSource.subscribers.push(placeholderResolver(runtime))
   })

@@ -2,6 +2,7 @@ import type { DataSource } from 'typeorm'
 import { MortiseError } from '../errors'
 import { createPostgresStore, type WriteTransaction } from '../key-store/postgres'
 import type { KeyStore, Query, Session } from '../key-store/store'
+import { bracketed, inTransaction } from './bracketed'
 import { canConnect, onOwnConnection } from './own-connection'
 
 /**
@@ -72,35 +73,10 @@ function onSession<T>(session: Session, work: (query: Query) => Promise<T>): Pro
     : inTransaction(session.query, work)
 }
 
-function inTransaction<T>(query: Query, work: (query: Query) => Promise<T>): Promise<T> {
-  return bracketed(query, work, {
-    begin: 'BEGIN ISOLATION LEVEL READ COMMITTED',
-    end: 'COMMIT',
-    undo: 'ROLLBACK',
-  })
-}
-
 function inSavepoint<T>(query: Query, work: (query: Query) => Promise<T>): Promise<T> {
   return bracketed(query, work, {
     begin: 'SAVEPOINT mortise_key_store',
     end: 'RELEASE SAVEPOINT mortise_key_store',
     undo: 'ROLLBACK TO SAVEPOINT mortise_key_store',
   })
-}
-
-async function bracketed<T>(
-  query: Query,
-  work: (query: Query) => Promise<T>,
-  sql: { readonly begin: string; readonly end: string; readonly undo: string },
-): Promise<T> {
-  await query(sql.begin, [])
-  try {
-    const result = await work(query)
-    await query(sql.end, [])
-    return result
-  } catch (error) {
-    // The first error says what is wrong; a connection that cannot roll back is lost as well.
-    await query(sql.undo, []).catch(() => {})
-    throw error
-  }
 }

@@ -5,7 +5,7 @@ import { describe, expect, it, vi } from 'vitest'
 import { createPostgresStore } from '../../src/key-store/postgres'
 import { postgresKeyStore } from '../../src/key-store/postgres-pool'
 import type { KeyStore, Query, Session, SubjectKeyRecord } from '../../src/key-store/store'
-import { KEY_STORE_TABLES } from '../../src/key-store/tables'
+import { MORTISE_TABLES } from '../../src/key-store/tables'
 import { describeKeyStore } from './contract'
 import { useDatabase } from './database'
 import { someIndex, someKey, someSubjectKey, someTombstone } from './records'
@@ -42,7 +42,7 @@ describeSubjectStore('postgresKeyStore', async () => {
 })
 
 describe('postgresKeyStore', () => {
-  it('makes exactly the tables, columns, constraints and indexes of KEY_STORE_TABLES', async () => {
+  it('makes exactly the tables, columns, constraints and indexes of MORTISE_TABLES', async () => {
     const { schema } = await newStore()
     const select = async (sql: string): Promise<Record<string, unknown>[]> =>
       (await database.pool.query(sql, [schema])).rows
@@ -51,7 +51,7 @@ describe('postgresKeyStore', () => {
       FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
       WHERE c.relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = $1)
       AND c.relkind = 'r' AND a.attnum > 0 ORDER BY 1, a.attnum`)
-    const expected = KEY_STORE_TABLES.flatMap((table) =>
+    const expected = MORTISE_TABLES.flatMap((table) =>
       table.columns.map((column) => ({ table: table.name, ...column })),
     )
     const byTable = (rows: { table?: unknown }[]): unknown[] =>
@@ -60,7 +60,7 @@ describe('postgresKeyStore', () => {
 
     const constraints = await select(`SELECT conname AS name FROM pg_constraint
       WHERE connamespace = (SELECT oid FROM pg_namespace WHERE nspname = $1) AND contype <> 'n'`)
-    const named = KEY_STORE_TABLES.flatMap((table) => [
+    const named = MORTISE_TABLES.flatMap((table) => [
       table.primaryKey,
       ...table.uniques,
       ...table.references,
@@ -70,7 +70,7 @@ describe('postgresKeyStore', () => {
     expect(names(constraints)).toEqual(names(named))
 
     const indexes = await select(`SELECT indexname AS name FROM pg_indexes WHERE schemaname = $1`)
-    const indexed = KEY_STORE_TABLES.flatMap((table) => [
+    const indexed = MORTISE_TABLES.flatMap((table) => [
       table.primaryKey,
       ...table.uniques,
       ...table.partialUniques,

@@ -5,6 +5,8 @@ import { createFieldContext } from '../../src/envelope/field-context'
 import { createKeyRequest } from '../../src/envelope/key-request'
 import { createOpener } from '../../src/envelope/open'
 import { sealRecords } from '../../src/envelope/seal'
+import { defineField } from '../../src/field'
+import { createTablesStatements, qualifyWith } from '../../src/key-store/create-tables'
 import { memoryKeyStore } from '../../src/key-store/memory'
 import type { Query } from '../../src/key-store/store'
 import type { SealingKey } from '../../src/keys/access'
@@ -40,6 +42,7 @@ export function useTables(): {
   beforeAll(async () => {
     database = await createDatabase()
     pool = new Pool({ connectionString: database.url, max: 5 })
+    for (const sql of createTablesStatements(qualifyWith(undefined))) await pool.query(sql)
   })
   afterAll(async () => {
     await pool?.end()
@@ -58,9 +61,33 @@ export function useTables(): {
         target.sent.push({ sql, parameters, rows })
         return rows
       }
-      registerSchema(target, { keyring, tables, query })
+      const transaction = <T>(work: (query: Query) => Promise<T>) =>
+        inTransaction(pool, (run) =>
+          work(async (sql, parameters) => {
+            await target.before?.(sql)
+            const rows = await run(sql, parameters)
+            target.sent.push({ sql, parameters, rows })
+            return rows
+          }),
+        )
+      registerSchema(target, { keyring, tables, ownSchema: null, query, transaction })
       return target
     },
+  }
+}
+
+async function inTransaction<T>(pool: Pool, work: (query: Query) => Promise<T>): Promise<T> {
+  const client = await pool.connect()
+  try {
+    await client.query('BEGIN')
+    const result = await work(async (sql, values) => (await client.query(sql, [...values])).rows)
+    await client.query('COMMIT')
+    return result
+  } catch (error) {
+    await client.query('ROLLBACK')
+    throw error
+  } finally {
+    client.release()
   }
 }
 
@@ -83,8 +110,19 @@ export function tableOf(
   schema: string | null = null,
 ): EncryptedTable {
   const described = columns.map((column) => {
-    const field = { field: `Person.${column}`, fieldId: `person.${column}` }
-    return { ...field, column, form: 'bytea' as const, indexColumns: [], subjectColumn: null }
+    const field = `Person.${column}`
+    const definition = defineField({ name: field, fieldId: `person.${column}`, type: 'string' })
+    const indexes = { exactColumn: null, rangeColumn: null, indexColumns: [] }
+    const owners = { subject: null, row: null }
+    return {
+      field,
+      definition,
+      column,
+      form: 'bytea' as const,
+      nullable: true,
+      ...indexes,
+      ...owners,
+    }
   })
   return { schema, name, primaryKey, columns: described }
 }

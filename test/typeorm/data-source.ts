@@ -1,13 +1,14 @@
 import { DataSource, type DataSourceOptions, type EntityMetadata } from 'typeorm'
+import { MORTISE_TABLES } from '../../src/key-store/tables'
 import { bindMetadata } from '../../src/typeorm/bind-metadata'
-import { keyStoreMetadatas } from '../../src/typeorm/key-store-tables'
+import { ownMetadatas } from '../../src/typeorm/own-tables'
 import { guardSchemaBuilder } from '../../src/typeorm/schema-guard'
 
 type PostgresOptions = Extract<DataSourceOptions, { type: 'postgres' }>
 
 /**
- * A DataSource with the schema side of an installation and nothing else: bound metadata, the key
- * store's tables, the guard.
+ * A DataSource with the schema side of an installation and nothing else: bound metadata, the
+ * tables of mortise, the guard.
  */
 export function guardedDataSource(url: string, options: Partial<PostgresOptions> = {}): DataSource {
   const dataSource = new DataSource({ type: 'postgres', url, ...options } as PostgresOptions)
@@ -17,7 +18,7 @@ export function guardedDataSource(url: string, options: Partial<PostgresOptions>
   building.buildMetadatas = async () => {
     await build.call(dataSource)
     bindMetadata(dataSource.entityMetadatas, 'default')
-    tables = await keyStoreMetadatas(dataSource)
+    tables = await ownMetadatas(dataSource, MORTISE_TABLES)
   }
   guardSchemaBuilder(dataSource, () => tables)
   return dataSource

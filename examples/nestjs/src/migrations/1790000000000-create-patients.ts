@@ -29,6 +29,24 @@ export class CreatePatients1790000000000 implements MigrationInterface {
       `CREATE TABLE "mortise_index" ("domain" text NOT NULL, "kind" text NOT NULL, "name" text NOT NULL, "generation" integer NOT NULL, "index_key_id" bytea, "normaliser" text, "bits" integer, "range_parameters" text, "shared_group" text, "state" text NOT NULL, "epoch" integer NOT NULL, CONSTRAINT "mortise_index_pk" PRIMARY KEY ("domain", "kind", "name", "generation"))`,
     )
     await queryRunner.query(
+      `CREATE TABLE "mortise_job" ("id" text NOT NULL, "domain" text NOT NULL, "verb" text NOT NULL, "parameters" text NOT NULL, "state" text NOT NULL, "actor" text NOT NULL, "tables" text NOT NULL, "created_at" TIMESTAMP WITH TIME ZONE NOT NULL, "ended_at" TIMESTAMP WITH TIME ZONE, CONSTRAINT "mortise_job_pk" PRIMARY KEY ("id"))`,
+    )
+    await queryRunner.query(
+      `CREATE UNIQUE INDEX "mortise_job_running_unique" ON "mortise_job"  ("domain", "verb") WHERE "state" = 'running'`,
+    )
+    await queryRunner.query(
+      `CREATE TABLE "mortise_job_shard" ("job_id" text NOT NULL, "shard" integer NOT NULL, "table_name" text NOT NULL, "lower_key" text, "upper_key" text, "cursor_key" text, "state" text NOT NULL, "owner" text, "fence" integer NOT NULL, "lease_until" TIMESTAMP WITH TIME ZONE, "changed" bigint NOT NULL, "failed" bigint NOT NULL, CONSTRAINT "mortise_job_shard_pk" PRIMARY KEY ("job_id", "shard"))`,
+    )
+    await queryRunner.query(
+      `CREATE TABLE "mortise_job_row" ("job_id" text NOT NULL, "shard" integer NOT NULL, "row_key" text NOT NULL, "column_name" text NOT NULL, "code" text NOT NULL, "amount" integer NOT NULL, CONSTRAINT "mortise_job_row_pk" PRIMARY KEY ("job_id", "shard", "row_key", "column_name"))`,
+    )
+    await queryRunner.query(
+      `ALTER TABLE "mortise_job_shard" ADD CONSTRAINT "mortise_job_shard_job_fk" FOREIGN KEY ("job_id") REFERENCES "mortise_job"("id") ON DELETE CASCADE ON UPDATE NO ACTION`,
+    )
+    await queryRunner.query(
+      `ALTER TABLE "mortise_job_row" ADD CONSTRAINT "mortise_job_row_job_fk" FOREIGN KEY ("job_id") REFERENCES "mortise_job"("id") ON DELETE CASCADE ON UPDATE NO ACTION`,
+    )
+    await queryRunner.query(
       `ALTER TABLE "mortise_key_wrap" ADD CONSTRAINT "mortise_key_wrap_key_fk" FOREIGN KEY ("key_id") REFERENCES "mortise_key"("id") ON DELETE CASCADE ON UPDATE NO ACTION`,
     )
   }
@@ -37,6 +55,16 @@ export class CreatePatients1790000000000 implements MigrationInterface {
     await queryRunner.query(
       `ALTER TABLE "mortise_key_wrap" DROP CONSTRAINT "mortise_key_wrap_key_fk"`,
     )
+    await queryRunner.query(
+      `ALTER TABLE "mortise_job_row" DROP CONSTRAINT "mortise_job_row_job_fk"`,
+    )
+    await queryRunner.query(
+      `ALTER TABLE "mortise_job_shard" DROP CONSTRAINT "mortise_job_shard_job_fk"`,
+    )
+    await queryRunner.query(`DROP TABLE "mortise_job_row"`)
+    await queryRunner.query(`DROP TABLE "mortise_job_shard"`)
+    await queryRunner.query(`DROP INDEX "public"."mortise_job_running_unique"`)
+    await queryRunner.query(`DROP TABLE "mortise_job"`)
     await queryRunner.query(`DROP TABLE "mortise_index"`)
     await queryRunner.query(`DROP TABLE "mortise_tombstone"`)
     await queryRunner.query(`DROP TABLE "mortise_subject_key"`)

@@ -6,9 +6,9 @@ import {
   type NamingStrategyInterface,
 } from 'typeorm'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { KEY_STORE_TABLES } from '../../src/key-store/tables'
+import { MORTISE_TABLES } from '../../src/key-store/tables'
 import { typeormKeyStore } from '../../src/typeorm/key-store'
-import { keyStoreMetadatas } from '../../src/typeorm/key-store-tables'
+import { ownMetadatas } from '../../src/typeorm/own-tables'
 import { createDatabase, type TestDatabase } from '../database'
 import { guardedDataSource, pendingStatements } from './data-source'
 
@@ -43,7 +43,7 @@ const Ward = new EntitySchema<{ id: number; wardName: string }>({
   columns: { id: { type: Number, primary: true }, wardName: { type: String, unique: true } },
 })
 
-const names = KEY_STORE_TABLES.map(({ name }) => name)
+const names = MORTISE_TABLES.map(({ name }) => name)
 
 let database: TestDatabase
 let dataSource: DataSource | undefined
@@ -155,10 +155,10 @@ describe('the tables of the key store', () => {
       entityPrefix: 'pre_',
       namingStrategy: new PrefixNaming() as NamingStrategyInterface,
     })
-    const metadatas = await keyStoreMetadatas(source)
+    const metadatas = await ownMetadatas(source, MORTISE_TABLES)
     expect(metadatas.map(({ tablePath }) => tablePath)).toEqual(names.map((n) => `rooms.${n}`))
     expect(metadatas.map(({ columns }) => columns.map(({ databaseName }) => databaseName))).toEqual(
-      KEY_STORE_TABLES.map(({ columns }) => columns.map(({ name }) => name)),
+      MORTISE_TABLES.map(({ columns }) => columns.map(({ name }) => name)),
     )
   })
 })

@@ -5,26 +5,28 @@ import {
   EntitySchema,
   type EntitySchemaColumnOptions,
 } from 'typeorm'
-import { KEY_STORE_TABLES, type TableDefinition } from '../key-store/tables'
+import type { TableDefinition } from '../key-store/tables'
 
 type PostgresOptions = Extract<DataSourceOptions, { type: 'postgres' }>
 
 /**
- * What TypeORM's schema builder must know to make the tables of the key store as `createTables()`
- * does.
+ * What TypeORM's schema builder must know to make tables of mortise as `createTables()` does.
  *
  * Built in a DataSource of its own that never connects: the naming strategy and the prefix of the
  * application do not apply, and its entities never meet these tables.
  *
  * @param dataSource - decides the schema, and gives its driver's module
  */
-export async function keyStoreMetadatas(dataSource: DataSource): Promise<EntityMetadata[]> {
+export async function ownMetadatas(
+  dataSource: DataSource,
+  tables: readonly TableDefinition[],
+): Promise<EntityMetadata[]> {
   const { schema, driver } = dataSource.options as PostgresOptions
   const apart = new DataSource({
     type: 'postgres',
     driver,
     ...(schema === undefined ? {} : { schema }),
-    entities: KEY_STORE_TABLES.map(entitySchema),
+    entities: tables.map(entitySchema),
     logging: false,
   })
   await (apart as unknown as { buildMetadatas(): Promise<void> }).buildMetadatas()

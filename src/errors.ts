@@ -50,6 +50,8 @@ export type MortiseErrorCode =
   | 'ERR_KEY_PROVIDER'
   /** The key store could not be read or written (missing tables, permissions, I/O). */
   | 'ERR_KEY_STORE'
+  /** An operation is done, but the record of its end could not be written into the history. */
+  | 'ERR_HISTORY'
   /** The key store shows an older state than this process has already seen. */
   | 'ERR_KEY_STORE_ROLLBACK'
   /** The key of the data subject was destroyed on purpose: its values are gone for good. */

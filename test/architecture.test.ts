@@ -55,6 +55,7 @@ const RANDOM_IMPORTERS: Record<string, string> = {
   'src/keys/create-key.ts': 'KEKs and key ids',
   'src/keys/subject-keys.ts': 'keys of subjects and their ids',
   'src/providers/in-app.ts': 'root keys for the application to keep',
+  'src/rotation/history-record.ts': 'ids of operations',
   'src/testing/random.ts': 'everything that the KMS emulator makes',
   'src/typeorm/placeholder.ts': 'the key of digests that stand for values within one process',
 }

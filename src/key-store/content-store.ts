@@ -7,6 +7,7 @@ import {
   replaceWraps,
   type StoreContent,
 } from './content'
+import { appendHistory, pageHistory } from './content-history'
 import {
   countSubjectKeys,
   destroySubjectKeys,
@@ -15,6 +16,7 @@ import {
   pageSubjectKeys,
   rewrapSubjectKeys,
 } from './content-subjects'
+import type { HistoryLink } from './history'
 import type { KeyStore } from './store'
 
 /** A change gives the next content, or `null` where it does not apply. */
@@ -41,6 +43,7 @@ export function contentStore(
     changeState: (id, from, to) => update((content) => changeState(content, id, from, to)),
     replaceWraps: (key, wraps) => update((content) => replaceWraps(content, key, wraps)),
     ...subjectStore(read, update),
+    ...historyStore(read, update),
     loadIndexes: async (domain) =>
       (await read()).indexes.filter((record) => record.domain === domain),
     insertIndexes: async (records) => {
@@ -76,5 +79,24 @@ function subjectStore(
     },
     loadTombstones: async (domain) =>
       (await read()).tombstones.filter((tombstone) => tombstone.domain === domain),
+  } satisfies Partial<KeyStore>
+}
+
+/** The part of the store that is about what was done. */
+function historyStore(
+  read: () => Promise<StoreContent>,
+  update: (change: ContentChange) => Promise<boolean>,
+) {
+  return {
+    appendHistory: async (domain, text) => {
+      let added: HistoryLink | undefined
+      await update((content) => {
+        const next = appendHistory(content, domain, text)
+        added = next.link
+        return next.content === content ? null : next.content
+      })
+      return added as HistoryLink
+    },
+    loadHistory: async (domain, page) => pageHistory(await read(), domain, page),
   } satisfies Partial<KeyStore>
 }

@@ -1,4 +1,5 @@
 import { toHex } from '../bytes'
+import type { HistoryLink } from './history'
 import type {
   IndexRecord,
   KeyInsertion,
@@ -17,6 +18,7 @@ export interface StoreContent {
   readonly indexes: readonly IndexRecord[]
   readonly subjectKeys: readonly SubjectKeyRecord[]
   readonly tombstones: readonly Tombstone[]
+  readonly history: readonly (HistoryLink & { readonly domain: string })[]
 }
 
 export const EMPTY_CONTENT: StoreContent = {
@@ -25,6 +27,7 @@ export const EMPTY_CONTENT: StoreContent = {
   indexes: [],
   subjectKeys: [],
   tombstones: [],
+  history: [],
 }
 
 /** The domain's epoch; 0 before its first write. */

@@ -1,6 +1,7 @@
 import type { StoreContent } from './content'
+import { historyLinkFromJson } from './history-json'
 import { jsonMembers, malformed } from './json-members'
-import { indexFromJson, keyFromJson, keyToJson } from './record-json'
+import { DOMAIN, indexFromJson, keyFromJson, keyToJson } from './record-json'
 import { subjectKeyFromJson, subjectKeyToJson, tombstoneFromJson } from './subject-json'
 
 const FORMAT = 'mortise-key-store'
@@ -20,6 +21,7 @@ export function contentToJson(content: StoreContent): string {
     indexes: content.indexes,
     subjectKeys: content.subjectKeys.map(subjectKeyToJson),
     tombstones: content.tombstones,
+    history: content.history,
   }
   return `${JSON.stringify(json, null, 2)}\n`
 }
@@ -40,12 +42,17 @@ export function contentFromJson(text: string, file: string): StoreContent {
     ),
     keys: json.list('keys', MAX_RECORDS).map(keyFromJson),
     indexes: json.list('indexes', MAX_RECORDS).map(indexFromJson),
-    // Files from before there were subject keys have neither.
+    // Files from before there were subject keys, or a history, have none of these.
     subjectKeys: json.has('subjectKeys')
       ? json.list('subjectKeys', MAX_SUBJECTS).map(subjectKeyFromJson)
       : [],
     tombstones: json.has('tombstones')
       ? json.list('tombstones', MAX_SUBJECTS).map(tombstoneFromJson)
+      : [],
+    history: json.has('history')
+      ? json.list('history', MAX_SUBJECTS).map((link) => {
+          return { ...historyLinkFromJson(link), domain: link.text('domain', DOMAIN) }
+        })
       : [],
   }
 }

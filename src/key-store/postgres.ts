@@ -4,6 +4,7 @@ import { createTablesStatements, qualifyWith } from './create-tables'
 import { type JsonMembers, jsonList, malformed } from './json-members'
 import { epochOf } from './postgres-epoch'
 import { isUniqueViolation, postgresStoreError } from './postgres-error'
+import { appendHistory, historyStatements, loadHistory } from './postgres-history'
 import { type KeyStoreStatements, keyStoreStatements } from './postgres-statements'
 import {
   countSubjectKeys,
@@ -69,6 +70,7 @@ export function createPostgresStore(options: PostgresStoreOptions): KeyStore {
   const { connections, read } = options
   const qualify = qualifyWith(options.schema)
   const sql = keyStoreStatements(qualify)
+  const historySql = historyStatements(qualify)
   const queryOf = (session?: Session): Query =>
     connections === 'separate' ? read : (session?.query ?? read)
   const write: WriteTransaction = (work, session) =>
@@ -90,6 +92,13 @@ export function createPostgresStore(options: PostgresStoreOptions): KeyStore {
       write((query) => insertIndexes(query, sql, records), session),
     replaceIndex: (previous, next, session) =>
       write((query) => replaceIndex(query, sql, previous, next), session),
+    appendHistory: (domain, text) =>
+      write(async (query) => {
+        await query(sql.lockDomain, [domain])
+        return appendHistory(query, historySql, domain, text)
+      }),
+    loadHistory: (domain, page) =>
+      translated(() => loadHistory(queryOf(), historySql, domain, page)),
     createTables: () =>
       write(async (query) => {
         await query(CREATE_TABLES_LOCK, [])

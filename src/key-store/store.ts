@@ -1,4 +1,5 @@
 import type { KeyPurpose } from '../providers/provider'
+import type { HistoryLink, HistoryText } from './history'
 
 /** active -> decrypt-only -> disabled (reversible) -> destroyed. One active key per domain and purpose. */
 export type KeyState = 'active' | 'decrypt-only' | 'disabled' | 'destroyed'
@@ -195,6 +196,22 @@ export interface KeyStore {
   destroySubjectKeys(tombstones: readonly Tombstone[]): Promise<void>
   /** All tombstones of a domain, to carry over to a restored key store. */
   loadTombstones(domain: string): Promise<Tombstone[]>
+  /**
+   * Adds a record to the end of a domain's history, one writer at a time. One whose id is there
+   * already is left as it is. The domain's epoch stays.
+   *
+   * @returns the record in its place, new or old
+   */
+  appendHistory(domain: string, text: HistoryText): Promise<HistoryLink>
+  /**
+   * Records of a domain's history in the order of their numbers, as they are stored.
+   *
+   * @param page - begins behind the number `after`; 0 for the first page
+   */
+  loadHistory(
+    domain: string,
+    page: { readonly after: number; readonly limit: number },
+  ): Promise<HistoryLink[]>
   /** All index records of a domain. */
   loadIndexes(domain: string, session?: Session): Promise<IndexRecord[]>
   /**

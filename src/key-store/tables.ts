@@ -130,6 +130,20 @@ const KEY_STORE_TABLES: readonly TableDefinition[] = [
     partialUniques: [],
     references: [],
   },
+  {
+    name: 'mortise_history',
+    columns: [
+      column('domain', 'text'),
+      column('sequence', 'integer'),
+      column('record_id', 'text'),
+      column('record', 'text'),
+      column('checksum', 'text'),
+    ],
+    primaryKey: { name: 'mortise_history_pk', columns: ['domain', 'sequence'] },
+    uniques: [{ name: 'mortise_history_record_unique', columns: ['domain', 'record_id'] }],
+    partialUniques: [],
+    references: [],
+  },
 ]
 
 /**

@@ -1,4 +1,5 @@
 import { MortiseError } from '../errors'
+import type { HistoryLink, HistoryText } from '../key-store/history'
 import type { KeyRecord, KeyState, KeyStore } from '../key-store/store'
 import type { KeyPurpose } from '../providers/provider'
 import { eventKey } from './events'
@@ -30,6 +31,11 @@ export interface KeyControl {
   addVersion(purpose: KeyPurpose): Promise<AddedKey | null>
   /** @returns false where the key was no longer in that state */
   changeState(key: KeyRecord, to: KeyState): Promise<boolean>
+  /** What was done in the domain: adding a record to its end, and reading a page behind a number. */
+  readonly history: {
+    append(text: HistoryText): Promise<HistoryLink>
+    page(after: number, limit: number): Promise<HistoryLink[]>
+  }
   health(): Promise<KeyringHealth>
   close(): Promise<void>
 }
@@ -62,6 +68,10 @@ export function keyringControl(parts: KeyringParts): KeyControl {
         await snapshot.reloadAfterWrite()
         return true
       }),
+    history: {
+      append: (text) => open(() => store().appendHistory(domain, text)),
+      page: (after, limit) => open(() => store().loadHistory(domain, { after, limit })),
+    },
     health: () => open(() => keyringHealth(parts)),
     close: () => closing.begin(() => closeParts(parts)),
   }

@@ -4,9 +4,10 @@ import { type Keyring, keyControl } from '../keys/keyring'
 import { isProviderKey } from '../keys/provider-keys'
 import type { KeyProvider } from '../providers/provider'
 import { changeWraps, liveKeys, type SkippedKey, withWrap, wrapOf } from './change-wraps'
+import { type HistoryOptions, recorded } from './history-record'
 
 /** Which provider to add. */
-export interface AddProviderOptions {
+export interface AddProviderOptions extends HistoryOptions {
   /** The keyring closes it from now on. One that it has already, by its URI, is used as it is. */
   readonly provider: KeyProvider
 }
@@ -38,12 +39,27 @@ export interface AddProviderReport {
  *   stored before stay, and so does the provider
  * @throws ERR_KEY_INTEGRITY where a wrap, present or new, does not belong to its key
  * @throws ERR_KEY_STORE where wraps cannot be stored (`retryable` where others changed them meanwhile)
+ * @throws ERR_HISTORY (`retryable`) where it is done, and its record is missing
  */
 export async function addProvider(
   keyring: Keyring,
-  { provider }: AddProviderOptions,
+  { provider, actor, reason }: AddProviderOptions,
 ): Promise<AddProviderReport> {
   checkProvider(provider)
+  const operation = { verb: 'addProvider', actor, reason } as const
+  return recorded(
+    keyring,
+    operation,
+    () => wrapLiveKeys(keyring, provider),
+    ({ providerUri, added, present, skipped }) => ({
+      keyIds: added,
+      counts: { added: added.length, present: present.length, skipped: skipped.length },
+      parameters: { providerUri },
+    }),
+  )
+}
+
+async function wrapLiveKeys(keyring: Keyring, provider: KeyProvider): Promise<AddProviderReport> {
   const { wraps } = keyControl(keyring)
   // A store that cannot be read is found before anything is changed.
   await liveKeys(keyring)

@@ -3,9 +3,10 @@ import type { KeyRecord } from '../key-store/store'
 import { type Keyring, keyControl } from '../keys/keyring'
 import { isProviderKey } from '../keys/provider-keys'
 import { changeWraps, liveKeys, wrapOf } from './change-wraps'
+import { type HistoryOptions, recorded } from './history-record'
 
 /** Which provider to drop. */
-export interface DropProviderOptions {
+export interface DropProviderOptions extends HistoryOptions {
   /** The `uri` of the provider, as the keyring has it or as the wraps name it. */
   readonly uri: string
 }
@@ -36,13 +37,23 @@ export interface DropProviderReport {
  *   another one does not belong to its key
  * @throws ERR_KEY_STORE where the key store cannot be written (`retryable` where others changed the
  *   wraps meanwhile)
+ * @throws ERR_HISTORY (`retryable`) where it is done, and its record is missing
  */
 export async function dropProvider(
   keyring: Keyring,
-  options: DropProviderOptions,
+  { uri: named, actor, reason }: DropProviderOptions,
 ): Promise<DropProviderReport> {
+  const uri = await keyControl(keyring).wraps.resolve(named)
+  return recorded(
+    keyring,
+    { verb: 'dropProvider', actor, reason, parameters: { providerUri: uri } },
+    () => drop(keyring, uri),
+    ({ dropped }) => ({ keyIds: dropped, counts: { dropped: dropped.length } }),
+  )
+}
+
+async function drop(keyring: Keyring, uri: string): Promise<DropProviderReport> {
   const { wraps } = keyControl(keyring)
-  const uri = await wraps.resolve(options.uri)
   const known = await wraps.uris()
   const others = known.filter((other) => other !== uri)
   const keys = await liveKeys(keyring)

@@ -1,8 +1,18 @@
 /** Entry point `mortise/rotation`: rotating keys, and moving stored values to the new one. */
+
+export type { HistoryHead } from '../key-store/history'
 export { type AddProviderOptions, type AddProviderReport, addProvider } from './add-provider'
 export { type CensusRow, census } from './census'
 export type { SkippedKey } from './change-wraps'
 export { type DropProviderOptions, type DropProviderReport, dropProvider } from './drop-provider'
+export { type HistoryRange, history } from './history'
+export type {
+  HistoryEntry,
+  HistoryOptions,
+  HistoryOutcome,
+  HistoryRecord,
+  HistoryVerb,
+} from './history-record'
 export { disableKey, enableKey, type KeyStateOptions } from './key-state'
 export { rewrap } from './rewrap'
 export type {
@@ -17,3 +27,9 @@ export { type RotateKekOptions, type RotateKekResult, rotateKek } from './rotate
 export { type RotateRootOptions, type RotateRootReport, rotateRoot } from './rotate-root'
 export { type ReplayReport, replayTombstones, type ShredOptions, shred } from './shred'
 export type { ShredCertificate, ShreddedKey, ShreddedTable } from './shred-certificate'
+export {
+  type BrokenHistory,
+  type HistoryVerification,
+  type VerifyHistoryOptions,
+  verifyHistory,
+} from './verify-history'

@@ -3,9 +3,10 @@ import { MortiseError } from '../errors'
 import type { KeyRecord, KeyState } from '../key-store/store'
 import { keyNotFound } from '../keys/key-use'
 import { type Keyring, keyControl } from '../keys/keyring'
+import { type HistoryOptions, recorded } from './history-record'
 
 /** Which key to change. */
-export interface KeyStateOptions {
+export interface KeyStateOptions extends HistoryOptions {
   /** 16 hex digits. */
   readonly keyId: string
 }
@@ -22,9 +23,10 @@ const MAX_ATTEMPTS = 3
  *
  * @throws ERR_KEY_STATE for the active key (rotate first) and for a destroyed one
  * @throws ERR_KEY_NOT_FOUND for an id that the keyring's domain does not have
+ * @throws ERR_HISTORY (`retryable`) where it is done, and its record is missing
  */
 export async function disableKey(keyring: Keyring, options: KeyStateOptions): Promise<void> {
-  await changeKeyState(keyring, options, (key) => {
+  await changeKeyState(keyring, 'disableKey', options, (key) => {
     if (key.state === 'active') {
       throw stateError(key, `is the active key; run rotateKek with purpose '${key.purpose}' first`)
     }
@@ -38,26 +40,43 @@ export async function disableKey(keyring: Keyring, options: KeyStateOptions): Pr
  *
  * @throws ERR_KEY_STATE for a destroyed key
  * @throws ERR_KEY_NOT_FOUND for an id that the keyring's domain does not have
+ * @throws ERR_HISTORY (`retryable`) where it is done, and its record is missing
  */
 export async function enableKey(keyring: Keyring, options: KeyStateOptions): Promise<void> {
-  await changeKeyState(keyring, options, (key) =>
+  await changeKeyState(keyring, 'enableKey', options, (key) =>
     key.state === 'disabled' ? 'decrypt-only' : null,
   )
 }
 
 async function changeKeyState(
   keyring: Keyring,
-  { keyId }: KeyStateOptions,
+  verb: 'disableKey' | 'enableKey',
+  { keyId, actor, reason }: KeyStateOptions,
   decide: (key: KeyRecord) => KeyState | null,
 ): Promise<void> {
   keyIdBytes(keyId)
+  await recorded(
+    keyring,
+    { verb, actor, reason, parameters: { keyId } },
+    () => changeUntilKept(keyring, keyId, decide),
+    (changed) => ({ keyIds: [keyId], counts: { changed: changed ? 1 : 0 } }),
+  )
+}
+
+/** @returns whether the state was changed */
+async function changeUntilKept(
+  keyring: Keyring,
+  keyId: string,
+  decide: (key: KeyRecord) => KeyState | null,
+): Promise<boolean> {
   const control = keyControl(keyring)
   for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
     const key = (await control.keys()).find(({ id }) => id === keyId)
     if (key === undefined) throw keyNotFound(keyId, keyring.domain)
     if (key.state === 'destroyed') throw stateError(key, 'is destroyed, which is final')
     const to = decide(key)
-    if (to === null || (await control.changeState(key, to))) return
+    if (to === null) return false
+    if (await control.changeState(key, to)) return true
   }
   throw new MortiseError(
     'ERR_KEY_STORE',

@@ -1,9 +1,10 @@
 import { MortiseError } from '../errors'
 import { type Keyring, keyControl } from '../keys/keyring'
 import type { KeyPurpose } from '../providers/provider'
+import { type HistoryOptions, recorded } from './history-record'
 
 /** Which key to rotate. */
-export interface RotateKekOptions {
+export interface RotateKekOptions extends HistoryOptions {
   /** `data` keys seal values; an `index` key only serves fields that are indexed from now on. */
   readonly purpose: KeyPurpose
 }
@@ -32,15 +33,29 @@ const MAX_ATTEMPTS = 10
  * @param keyring - its first provider wraps the new key
  * @throws ERR_KEY_PROVIDER, ERR_KEY_INTEGRITY where the provider cannot wrap, or not open again
  * @throws ERR_KEY_STORE (`retryable`) where others rotated all the time
+ * @throws ERR_HISTORY (`retryable`) where it is done, and its record is missing
  */
 export async function rotateKek(
   keyring: Keyring,
   options: RotateKekOptions,
 ): Promise<RotateKekResult> {
-  const { purpose } = options
+  const { purpose, actor, reason } = options
   if (purpose !== 'data' && purpose !== 'index') {
     throw new MortiseError('ERR_CONFIG', "purpose must be 'data' or 'index'")
   }
+  const operation = { verb: 'rotateKek', actor, reason, parameters: { purpose } } as const
+  return recorded(
+    keyring,
+    operation,
+    () => addVersion(keyring, purpose),
+    ({ keyId, previousKeyId, version }) => ({
+      keyIds: previousKeyId === null ? [keyId] : [keyId, previousKeyId],
+      parameters: { version },
+    }),
+  )
+}
+
+async function addVersion(keyring: Keyring, purpose: KeyPurpose): Promise<RotateKekResult> {
   for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
     const added = await keyControl(keyring).addVersion(purpose)
     if (added === null) continue

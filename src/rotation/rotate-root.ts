@@ -3,9 +3,10 @@ import { type Keyring, keyControl } from '../keys/keyring'
 import { isProviderKey } from '../keys/provider-keys'
 import { noMaterial } from './add-provider'
 import { changeWraps, liveKeys, type SkippedKey, withWrap, wrapOf } from './change-wraps'
+import { type HistoryOptions, recorded } from './history-record'
 
 /** Between which providers; both are URIs of the keyring's own. */
-export interface RotateRootOptions {
+export interface RotateRootOptions extends HistoryOptions {
   /** Whose wraps are wrapped anew. @defaultValue `to`: its root key was rotated in place */
   readonly from?: string | undefined
   /** Who wraps. @defaultValue the keyring's first provider */
@@ -35,6 +36,7 @@ export interface RotateRootReport {
  * @throws ERR_KEY_PROVIDER, ERR_KEY_INTEGRITY where a provider cannot open or wrap: the key keeps the
  *   wraps that it had
  * @throws ERR_KEY_STORE where wraps cannot be stored (`retryable` where others changed them meanwhile)
+ * @throws ERR_HISTORY (`retryable`) where it is done, and its record is missing
  */
 export async function rotateRoot(
   keyring: Keyring,
@@ -47,6 +49,20 @@ export async function rotateRoot(
   const to = givenTo ?? (known[0] as string)
   const from = givenFrom ?? to
   for (const uri of [from, to]) if (!known.includes(uri)) throw unknown(uri, known)
+  const { actor, reason } = options
+  return recorded(
+    keyring,
+    { verb: 'rotateRoot', actor, reason, parameters: { from, to } },
+    () => wrapAnew(keyring, from, to),
+    ({ rewrapped, skipped }) => ({
+      keyIds: rewrapped,
+      counts: { rewrapped: rewrapped.length, skipped: skipped.length },
+    }),
+  )
+}
+
+async function wrapAnew(keyring: Keyring, from: string, to: string): Promise<RotateRootReport> {
+  const { wraps } = keyControl(keyring)
   const rewrapped: string[] = []
   const skipped: SkippedKey[] = []
   for (const key of await liveKeys(keyring)) {

@@ -1,5 +1,5 @@
-import { sha256 } from '../crypto/hash'
 import { MortiseError } from '../errors'
+import { checksumOf } from '../key-store/checksum'
 import type { Tombstone } from '../key-store/store'
 
 /** One destroyed key, as a certificate names it. */
@@ -44,7 +44,7 @@ const FORMAT = 'mortise/shred/1'
 export function issueCertificate(
   content: Omit<ShredCertificate, 'format' | 'checksum'>,
 ): ShredCertificate {
-  return { format: FORMAT, ...content, checksum: checksumOf(content) }
+  return { format: FORMAT, ...content, checksum: certificateChecksum(content) }
 }
 
 /**
@@ -55,7 +55,7 @@ export function issueCertificate(
 export function certifiedTombstones(certificate: ShredCertificate): Tombstone[] {
   const { format, checksum, domain, actor, reason, keys, tables } = certificate
   const whole = format === FORMAT && Array.isArray(keys) && Array.isArray(tables)
-  if (!whole || checksum !== checksumOf(certificate)) {
+  if (!whole || checksum !== certificateChecksum(certificate)) {
     throw new MortiseError(
       'ERR_CONFIG',
       `a certificate is not as shred() issued it (format ${FORMAT}): it was changed or damaged`,
@@ -66,13 +66,11 @@ export function certifiedTombstones(certificate: ShredCertificate): Tombstone[] 
   })
 }
 
-/** Over values in a fixed order: stores of JSON may reorder the members of objects. */
-function checksumOf(content: Omit<ShredCertificate, 'format' | 'checksum'>): string {
+function certificateChecksum(content: Omit<ShredCertificate, 'format' | 'checksum'>): string {
   const { domain, issuedAt, actor, reason, keys, tables } = content
-  const values = [
+  return checksumOf([
     ...[FORMAT, domain, issuedAt, actor, reason],
     keys.map(({ id, destroyedAt, before }) => [id, destroyedAt, before]),
     tables.map(({ table, clearedRows }) => [table, clearedRows]),
-  ]
-  return sha256(Buffer.from(JSON.stringify(values))).toString('hex')
+  ])
 }

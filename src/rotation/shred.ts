@@ -2,9 +2,11 @@ import { MortiseError } from '../errors'
 import type { Tombstone } from '../key-store/store'
 import { type Keyring, keyControl } from '../keys/keyring'
 import { subjectId } from '../keys/subject-id'
-import { type EncryptedSchema, schemaOf } from '../schema'
+import type { EncryptedSchema } from '../schema'
+import { type HistoryOptions, recorded } from './history-record'
 import { certifiedTombstones, issueCertificate, type ShredCertificate } from './shred-certificate'
 import { clearIndexes, keyIdsInRows } from './shred-indexes'
+import { targetOf } from './target'
 
 /** Whose values to destroy, and what the certificate says about it. */
 export interface ShredOptions {
@@ -34,6 +36,8 @@ export interface ShredOptions {
  * @throws ERR_CONFIG for another domain than the keyring's, or a target that is neither
  * @throws ERR_VALUE_INVALID for a subject that cannot be one
  * @throws ERR_KEY_STORE where the key store cannot be read or written (`retryable`: run it again)
+ * @throws ERR_HISTORY (`retryable`) where it is done, and its record is missing; the key store keeps
+ *   the tombstones
  * @see docs/format.md "Keys"
  */
 export async function shred(
@@ -41,9 +45,30 @@ export async function shred(
   { subject, domain, actor = '', reason = '' }: ShredOptions,
 ): Promise<ShredCertificate> {
   const { schema, keyring } = targetOf(target)
-  const { subjects } = keyControl(keyring)
   checkDomain(keyring, domain)
   const id = subjectId(subject, 'the subject of shred()')
+  return recorded(
+    keyring,
+    { verb: 'shred', actor, reason },
+    () => destroySubject(keyring, schema, id, { actor, reason }),
+    ({ keys, tables, checksum }) => ({
+      keyIds: keys.map((key) => key.id),
+      counts: {
+        destroyed: keys.filter(({ before }) => !before).length,
+        clearedRows: clearedRows(tables),
+      },
+      parameters: { certificate: checksum },
+    }),
+  )
+}
+
+async function destroySubject(
+  keyring: Keyring,
+  schema: EncryptedSchema | undefined,
+  id: string,
+  { actor, reason }: Required<Pick<ShredCertificate, 'actor' | 'reason'>>,
+): Promise<ShredCertificate> {
+  const { subjects } = keyControl(keyring)
   const found = await subjects.find(id)
   const inRows = schema ? await keyIdsInRows(schema, id) : new Set<string>()
   const before = inRows.size === 0 ? [] : await subjects.tombstones(inRows)
@@ -76,26 +101,32 @@ export interface ReplayReport {
  * @throws ERR_CONFIG for a changed certificate, another domain than the keyring's, or a target that is
  *   neither DataSource nor keyring
  * @throws ERR_KEY_STORE where the key store cannot be written (`retryable`: run it again)
+ * @throws ERR_HISTORY (`retryable`) where it is done, and its record is missing
  */
 export async function replayTombstones(
   target: object,
   evidence: readonly (ShredCertificate | Tombstone)[],
+  { actor, reason }: HistoryOptions = {},
 ): Promise<ReplayReport> {
   const { schema, keyring } = targetOf(target)
-  const { subjects } = keyControl(keyring)
   const all = evidence.flatMap((one) => ('checksum' in one ? certifiedTombstones(one) : [one]))
   for (const { domain } of all) checkDomain(keyring, domain)
   const tombstones = [...new Map(all.map((one) => [one.id, one])).values()]
   const ids = tombstones.map(({ id }) => id)
-  const tables = schema ? await clearIndexes(schema, ids) : []
-  if (tombstones.length > 0) await subjects.destroy(tombstones)
-  return { keys: tombstones.length, tables }
+  return recorded(
+    keyring,
+    { verb: 'replayTombstones', actor, reason },
+    async () => {
+      const tables = schema ? await clearIndexes(schema, ids) : []
+      if (tombstones.length > 0) await keyControl(keyring).subjects.destroy(tombstones)
+      return { keys: tombstones.length, tables }
+    },
+    ({ keys, tables }) => ({ keyIds: ids, counts: { keys, clearedRows: clearedRows(tables) } }),
+  )
 }
 
-function targetOf(target: object): { schema?: EncryptedSchema; keyring: Keyring } {
-  if ('ready' in target) return { keyring: target as Keyring }
-  const schema = schemaOf(target)
-  return { schema, keyring: schema.keyring }
+function clearedRows(tables: ShredCertificate['tables']): number {
+  return tables.reduce((sum, table) => sum + table.clearedRows, 0)
 }
 
 function shreddedKeys(tombstones: readonly Tombstone[], before: boolean): ShredCertificate['keys'] {

@@ -19,6 +19,7 @@ import { fileKeyStore } from '../../src/key-store/file'
 import type { SubjectKeyRecord } from '../../src/key-store/store'
 import { subjectKeyToJson } from '../../src/key-store/subject-json'
 import { describeKeyStore } from './contract'
+import { describeHistoryStore } from './history-contract'
 import { someIndex, someKey, someSubjectKey, someTombstone } from './records'
 import { describeSubjectStore } from './subject-contract'
 
@@ -37,6 +38,7 @@ afterEach(() => {
 
 describeKeyStore('fileKeyStore', async () => () => fileKeyStore(path))
 describeSubjectStore('fileKeyStore', async () => () => fileKeyStore(path))
+describeHistoryStore('fileKeyStore', async () => () => fileKeyStore(path))
 
 async function filled(): Promise<void> {
   await fileKeyStore(path).insertKey({ key: someKey(), demote: null })
@@ -196,9 +198,11 @@ describe('subject keys in the file', () => {
     await filled()
     setMember('subjectKeys', undefined)
     setMember('tombstones', undefined)
+    setMember('history', undefined)
     const store = fileKeyStore(path)
     expect(await store.pageSubjectKeys('default', page)).toEqual([])
     expect(await store.loadTombstones('default')).toEqual([])
+    expect(await store.loadHistory('default', { after: 0, limit: 9 })).toEqual([])
     await store.insertSubjectKeys([someSubjectKey()])
     expect(await store.pageSubjectKeys('default', page)).toHaveLength(1)
     expect((await store.loadKeys('default')).keys).toHaveLength(1)
@@ -232,10 +236,17 @@ describe('subject keys in the file', () => {
     ['tombstones.0.actor', undefined],
     ['tombstones.0.reason', null],
     ['tombstones', 'none'],
+    ['history.0.sequence', 0],
+    ['history.0.id', ''],
+    ['history.0.record', null],
+    ['history.0.checksum', 7],
+    ['history.0.domain', ''],
+    ['history', {}],
   ])('are refused with a wrong %s', async (member, value) => {
     await shredded()
     const store = fileKeyStore(path)
     await store.insertSubjectKeys([someSubjectKey()])
+    await store.appendHistory('default', { id: 'a', record: 'r' })
     setMember(member, value)
     await expect(store.loadTombstones('default')).rejects.toMatchObject({
       code: 'ERR_KEY_STORE',

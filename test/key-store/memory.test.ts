@@ -3,6 +3,7 @@ import { expect, it } from 'vitest'
 import { memoryKeyStore } from '../../src/key-store/memory'
 import type { KeyState } from '../../src/key-store/store'
 import { describeKeyStore } from './contract'
+import { describeHistoryStore } from './history-contract'
 import { someKey } from './records'
 import { describeSubjectStore } from './subject-contract'
 
@@ -11,6 +12,10 @@ describeKeyStore('memoryKeyStore', async () => {
   return () => store
 })
 describeSubjectStore('memoryKeyStore', async () => {
+  const store = memoryKeyStore()
+  return () => store
+})
+describeHistoryStore('memoryKeyStore', async () => {
   const store = memoryKeyStore()
   return () => store
 })

@@ -8,6 +8,7 @@ import type { KeyStore, Query, Session, SubjectKeyRecord } from '../../src/key-s
 import { MORTISE_TABLES } from '../../src/key-store/tables'
 import { describeKeyStore } from './contract'
 import { useDatabase } from './database'
+import { describeHistoryStore } from './history-contract'
 import { someIndex, someKey, someSubjectKey, someTombstone } from './records'
 import { describeSubjectStore } from './subject-contract'
 
@@ -33,6 +34,10 @@ function queryOn(client: { query(sql: string, values: unknown[]): Promise<unknow
 }
 
 describeKeyStore('postgresKeyStore', async () => {
+  const { schema } = await newStore()
+  return () => postgresKeyStore(database.pool, { schema })
+})
+describeHistoryStore('postgresKeyStore', async () => {
   const { schema } = await newStore()
   return () => postgresKeyStore(database.pool, { schema })
 })

@@ -7,6 +7,7 @@ import { typeormKeyStore } from '../../src/typeorm/key-store'
 import { sessionOf } from '../../src/typeorm/runtime'
 import { createDatabase, type TestDatabase } from '../database'
 import { describeKeyStore } from '../key-store/contract'
+import { describeHistoryStore } from '../key-store/history-contract'
 import { someIndex, someKey } from '../key-store/records'
 import { pgliteDriver } from '../pglite'
 
@@ -68,11 +69,15 @@ async function onePglite(): Promise<DataSource> {
     installExtensions: false,
   }).initialize()
   await typeormKeyStore(pglite).createTables?.()
-  await pglite.query('TRUNCATE mortise_key, mortise_key_wrap, mortise_index')
+  await pglite.query('TRUNCATE mortise_key, mortise_key_wrap, mortise_index, mortise_history')
   return pglite
 }
 
 describeKeyStore('typeormKeyStore on a pool', async () => {
+  const source = await prepared()
+  return () => typeormKeyStore(source)
+})
+describeHistoryStore('typeormKeyStore on a pool', async () => {
   const source = await prepared()
   return () => typeormKeyStore(source)
 })
@@ -187,6 +192,10 @@ describe('typeormKeyStore on a pool', () => {
 })
 
 describeKeyStore('typeormKeyStore on one connection', async () => {
+  const source = await onePglite()
+  return () => typeormKeyStore(source)
+})
+describeHistoryStore('typeormKeyStore on one connection', async () => {
   const source = await onePglite()
   return () => typeormKeyStore(source)
 })

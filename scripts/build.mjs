@@ -3,7 +3,7 @@
 //
 // Usage: node scripts/build.mjs [folder]     the folder is emptied first; default: dist
 import { execFileSync } from 'node:child_process'
-import { readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { basename, join, resolve } from 'node:path'
 
@@ -14,6 +14,7 @@ const dist = resolve(root, process.argv[2] ?? 'dist')
 rmSync(dist, { recursive: true, force: true })
 compile()
 for (const file of entryPoints()) writeModule(file)
+for (const file of commands()) chmodSync(join(dist, file), 0o755)
 
 /** Diagnostics go to stderr: the demo's JSON document is alone on stdout. */
 function compile() {
@@ -26,12 +27,24 @@ function compile() {
   }
 }
 
+/** The file of every command, relative to the output folder. */
+function commands() {
+  return Object.values(manifest().bin).map(inDist)
+}
+
 /** The CommonJS file of every entry point, relative to the output folder, for example `index.js`. */
 function entryPoints() {
-  const { exports } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
-  return Object.values(exports)
+  return Object.values(manifest().exports)
     .filter((target) => typeof target !== 'string')
-    .map((target) => target.require.default.replace(/^\.\/dist\//, ''))
+    .map((target) => inDist(target.require.default))
+}
+
+function manifest() {
+  return JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
+}
+
+function inDist(path) {
+  return path.replace(/^\.\/dist\//, '')
 }
 
 /** Names are listed one by one: Node then never has to guess what the CommonJS file exports. */

@@ -34,6 +34,7 @@ BELOW.testing = [
 ]
 BELOW.typeorm = EVERY_PART
 BELOW.rotation = EVERY_PART
+BELOW.cli = [...EVERY_PART, 'typeorm', 'rotation']
 
 /** Entry files only gather what others define. */
 const ENTRY_FILES = ['src/aws-kms.ts', 'src/index.ts', 'src/pkcs11.ts', 'src/postgres.ts']
@@ -42,6 +43,10 @@ const ENTRY_FILES = ['src/aws-kms.ts', 'src/index.ts', 'src/pkcs11.ts', 'src/pos
 const PACKAGES: Record<string, RegExp> = {
   '@aws-sdk/client-kms': /^src\/providers\/aws-kms/,
   '@opentelemetry/api': /^src\/opentelemetry\.ts$/,
+  // A module of the project that the command line was given the path of.
+  '(computed)': /^src\/cli\/load-module\.ts$/,
+  'cli-progress': /^src\/cli\//,
+  commander: /^src\/cli\//,
   pg: /^src\/keys\/store-from-env\.ts$/,
   pkcs11js: /^src\/providers\/pkcs11\//,
   typeorm: /^src\/typeorm\//,

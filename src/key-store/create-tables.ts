@@ -11,8 +11,11 @@ export function qualifyWith(schema: string | undefined): QualifyTable {
 }
 
 /** Statements that make what is missing and touch nothing that exists. */
-export function createTablesStatements(qualify: QualifyTable): string[] {
-  return MORTISE_TABLES.flatMap((table) => [
+export function createTablesStatements(
+  qualify: QualifyTable,
+  tables: readonly TableDefinition[] = MORTISE_TABLES,
+): string[] {
+  return tables.flatMap((table) => [
     createTable(table, qualify),
     ...table.partialUniques.map(
       ({ name, columns, where }) =>

@@ -36,6 +36,8 @@ export interface KeyControl {
     append(text: HistoryText): Promise<HistoryLink>
     page(after: number, limit: number): Promise<HistoryLink[]>
   }
+  /** Makes the tables or the file of the key store; nothing for a store that needs none. */
+  createTables(): Promise<void>
   health(): Promise<KeyringHealth>
   close(): Promise<void>
 }
@@ -72,6 +74,7 @@ export function keyringControl(parts: KeyringParts): KeyControl {
       append: (text) => open(() => store().appendHistory(domain, text)),
       page: (after, limit) => open(() => store().loadHistory(domain, { after, limit })),
     },
+    createTables: () => open(async () => store().createTables?.()),
     health: () => open(() => keyringHealth(parts)),
     close: () => closing.begin(() => closeParts(parts)),
   }

@@ -1,0 +1,28 @@
+import { hostname, userInfo } from 'node:os'
+import { Option } from 'commander'
+
+/** Who runs a command and why, for the history. */
+export interface ActorFlags {
+  readonly actor: string
+  readonly reason?: string
+}
+
+/** The options behind {@link ActorFlags}, of every command that the history records. */
+export function actorOptions(): Option[] {
+  return [
+    new Option(
+      '--actor <who>',
+      'who asks for it; kept in the history, so name no data subject',
+    ).default(`${userName()}@${hostname()}`),
+    new Option('--reason <why>', 'why; kept in the history, so name no data subject'),
+  ]
+}
+
+/** A container may run under a number that no user has. */
+function userName(): string {
+  try {
+    return userInfo().username
+  } catch {
+    return String(process.getuid?.() ?? 'unknown')
+  }
+}

@@ -1,0 +1,46 @@
+/** How far a job is with one table, as the verbs tell it. */
+export interface TableProgress {
+  readonly table: string
+  readonly done: number
+  readonly total: number
+}
+
+/** How far a job is with everything that it has counted so far. */
+export interface JobProgress extends TableProgress {
+  /** Of the last half minute; 0 until something was done. */
+  readonly perSecond: number
+  /** `null` as long as nothing was done. */
+  readonly secondsLeft: number | null
+}
+
+const WINDOW_MS = 30_000
+
+/**
+ * Adds the tables of a job up, and measures its speed over the last half minute: a job that waits for
+ * replicas, or goes on where an earlier run stopped, says how fast it is now.
+ */
+export class ProgressMeter {
+  readonly #tables = new Map<string, TableProgress>()
+  #samples: { readonly at: number; readonly done: number }[] = []
+
+  /** @param now - in milliseconds of a clock that never goes back */
+  update(progress: TableProgress, now: number): JobProgress {
+    this.#tables.set(progress.table, progress)
+    const sum = (count: 'done' | 'total'): number =>
+      [...this.#tables.values()].reduce((all, table) => all + table[count], 0)
+    const done = sum('done')
+    const total = sum('total')
+    this.#samples = [
+      ...this.#samples.filter(({ at }) => now - at <= WINDOW_MS),
+      { at: now, done: done },
+    ]
+    const perSecond = this.#perSecond(now, done)
+    const secondsLeft = perSecond > 0 ? (total - done) / perSecond : null
+    return { table: progress.table, done, total, perSecond, secondsLeft }
+  }
+
+  #perSecond(now: number, done: number): number {
+    const first = this.#samples[0] ?? { at: now, done }
+    return now > first.at ? ((done - first.done) * 1000) / (now - first.at) : 0
+  }
+}

@@ -1,0 +1,224 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { Client } from 'pg'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { generateRootKey } from '../../src/providers/in-app'
+import { type CallOptions, type CommandLine, type Outcome, openCommandLine } from './command-line'
+
+const ROWS = 40
+let cli: CommandLine
+let client: Client
+
+const onData = (args: string, options?: CallOptions): Promise<Outcome> =>
+  cli.mortise([...args.split(' '), '--data-source', 'data-source.cjs'], options)
+
+async function execute(sql: string): Promise<Record<string, string>[]> {
+  return (await client.query(sql)).rows
+}
+
+/** Ids of the data keys, oldest first. */
+async function dataKeys(): Promise<string[]> {
+  const sql =
+    "SELECT encode(id, 'hex') AS id FROM mortise_key WHERE purpose = 'data' ORDER BY version"
+  return (await execute(sql)).map(({ id }) => String(id))
+}
+
+beforeAll(async () => {
+  cli = await openCommandLine('cli')
+  client = new Client(cli.database.url)
+  await client.connect()
+})
+
+afterAll(async () => {
+  await client?.end()
+  await cli?.database.drop()
+})
+
+describe('mortise on a DataSource', () => {
+  it('init makes the tables and the first keys, and nothing of the application', async () => {
+    const { code, stdout } = await onData('init', { env: { SYNCHRONIZE: '1' } })
+    expect(stdout).toContain('domain default is ready, with 2 keys')
+    expect(code).toBe(0)
+    const tables = "SELECT tablename FROM pg_tables WHERE schemaname = 'public'"
+    expect(
+      (await execute(tables)).every(({ tablename }) => tablename?.startsWith('mortise_')),
+    ).toBe(true)
+    const seeded = await cli.node(['seed.cjs', String(ROWS)], { env: { SYNCHRONIZE: '1' } })
+    expect(seeded.code).toBe(0)
+  })
+
+  it('with --json only objects reach stdout, whatever the modules of the project print', async () => {
+    const { code, events, stderr } = await onData('keys --json')
+    expect(code).toBe(0)
+    const [keyId] = await dataKeys()
+    expect(events()).toEqual([
+      {
+        ...{ event: 'result', command: 'keys', domain: 'default' },
+        keys: expect.arrayContaining([
+          {
+            ...{ id: keyId, purpose: 'data', version: 1, state: 'active' },
+            ...{ createdAt: expect.any(String), providers: ['in-app:main'] },
+          },
+        ]),
+      },
+    ])
+    expect(stderr).toBe('a banner that some module prints\n')
+  })
+
+  it('rotates, rewraps, and answers by exit code whether the old key is needed', async () => {
+    const rotated = await onData('rotate')
+    const [before, after] = (await dataKeys()) as [string, string]
+    expect(rotated.stdout).toContain(`data key ${after} (version 2) is the active one now.`)
+    expect(rotated.stdout).toContain(`Key ${before} opens what it sealed.`)
+    expect((await onData(`census --key ${before} --quiet`)).code).toBe(4)
+    const dry = await onData('rewrap --dry-run')
+    expect(dry.stdout).toContain(`would move to key ${after}`)
+    expect((await onData(`census --key ${before}`)).code).toBe(4)
+    const { code, stdout, stderr } = await onData('rewrap --batch-size 10')
+    expect(stdout).toMatch(/^person +40 +40 +0 +0$/m)
+    expect(stdout).toMatch(/^mortise_subject_key +2 +0 +0 +0$/m)
+    expect(stderr).toMatch(/^person: 42 of 42 in all, /m)
+    expect(code).toBe(0)
+    const asked = await onData(`census --key ${before} --json`)
+    expect(asked.events().at(-1)).toMatchObject({ keyId: before, count: 0, unused: true })
+    expect(asked.code).toBe(0)
+    expect((await onData(`census --key ${after}`)).code).toBe(4)
+    expect((await onData('census')).stdout).toMatch(
+      new RegExp(`^person +email +${after} +2 +active +1 +40$`, 'm'),
+    )
+  })
+
+  it('a value that cannot be moved is exit code 3, named by place and code and nothing else', async () => {
+    await execute(
+      "UPDATE person SET email = overlay(email placing '\\x00'::bytea from 60) WHERE id = 7",
+    )
+    await onData('rotate --quiet')
+    const { code, stdout, stderr } = await onData('rewrap')
+    expect(code).toBe(3)
+    expect(stdout).toContain('failed: person.email where id=7: ERR_DECRYPTION_FAILED')
+    expect(stdout + stderr).not.toContain('example.com')
+    expect((await onData('rewrap --quiet')).stdout).toBe('a banner that some module prints\n')
+    await execute('DELETE FROM person WHERE id = 7')
+  })
+
+  it('SIGTERM stops a job behind its batch; the same command goes on', async () => {
+    const args = 'rewrap --json --batch-size 1'
+    await onData('rotate --quiet')
+    let told = false
+    const stopped = await onData(args, {
+      onOutput: (text, kill) => {
+        if (!told && text.includes('"done":')) told = kill('SIGTERM')
+      },
+    })
+    expect(stopped.code).toBe(143)
+    expect(stopped.stderr).toContain('run the same command again to go on')
+    expect(stopped.events().at(-1)).toMatchObject({ event: 'error', code: 'INTERRUPTED' })
+    const finished = await onData(args)
+    expect(finished.code).toBe(0)
+    const { rewrapped, current } = finished.events().at(-1) as Record<string, number>
+    expect(rewrapped).toBeGreaterThan(0)
+    expect(Number(rewrapped) + Number(current)).toBe(2 * (ROWS - 1) + 2)
+  })
+
+  it('shred destroys one subject, and writes the certificate', async () => {
+    const refused = await onData('shred t1')
+    expect(refused.code).toBe(2)
+    expect(refused.stderr).toContain('the key of subject t1 in domain default')
+    const count = 'SELECT count(*)::int AS n FROM mortise_subject_key'
+    expect(await execute(count)).toEqual([{ n: 2 }])
+    const args = 'shred - --yes --actor desk --certificate erased.json --json'
+    const { code, events } = await onData(args, { input: 't1\n' })
+    expect(code).toBe(0)
+    expect(await execute(count)).toEqual([{ n: 1 }])
+    const certificate = JSON.parse(readFileSync(join(cli.project.folder, 'erased.json'), 'utf8'))
+    expect(certificate).toMatchObject({ format: 'mortise/shred/1', actor: 'desk' })
+    expect(certificate.tables).toEqual([{ table: 'person', clearedRows: 19 }])
+    expect(events().at(-1)).toMatchObject({ command: 'shred', certificate })
+  })
+})
+
+describe('what destroys something', () => {
+  it('is refused where nobody can be asked, and asks on a terminal', async () => {
+    const [keyId] = await dataKeys()
+    const state = async () =>
+      (await execute(`SELECT state FROM mortise_key WHERE encode(id, 'hex') = '${keyId}'`))[0]
+        ?.state
+    const refused = await onData(`disable ${keyId}`)
+    expect(refused.code).toBe(2)
+    expect(refused.stderr).toContain(`Everything that key ${keyId} sealed becomes unreadable`)
+    const declined = await onData(`disable ${keyId}`, { terminal: true, input: 'no\n' })
+    expect(declined.stdout).toContain('Not confirmed: nothing was done.')
+    expect(declined.code).toBe(2)
+    expect(await state()).toBe('decrypt-only')
+    const confirmed = await onData(`disable ${keyId}`, { terminal: true, input: 'yes\n' })
+    expect(confirmed.stdout).toContain(`Key ${keyId} is disabled.`)
+    expect(confirmed.code).toBe(0)
+    expect(await state()).toBe('disabled')
+    expect((await onData(`enable ${keyId}`)).code).toBe(0)
+    expect(await state()).toBe('decrypt-only')
+  })
+
+  it('the last provider is not dropped, --yes or not', async () => {
+    const { code, stderr } = await onData('drop-provider in-app:main --yes')
+    expect(code).toBe(1)
+    expect(stderr).toContain('ERR_CONFIG: in-app:main is the only provider of this keyring')
+  })
+})
+
+describe('a terminal', () => {
+  it('shows a bar with speed and time left', async () => {
+    await onData('rotate --quiet')
+    const { code, stdout } = await onData('rewrap --batch-size 5', { terminal: true })
+    expect(code).toBe(0)
+    expect(stdout).toMatch(/person [█░]{24} \d+ % \| [\d,]+ of [\d,]+ \| [\d,]+\/s, /)
+  })
+})
+
+describe('mortise on the environment', () => {
+  it('works on the keys alone', async () => {
+    const env = {
+      MORTISE_KEY_PROVIDERS: 'in-app:main',
+      MORTISE_ROOT_KEY: generateRootKey(),
+      MORTISE_KEY_STORE: `file:${join(cli.project.folder, 'keys.json')}`,
+    }
+    expect((await cli.mortise(['init'], { env })).stdout).toContain('with 2 keys')
+    const rotated = await cli.mortise(['rotate', '--json'], { env })
+    expect(rotated.events()).toEqual([
+      expect.objectContaining({ event: 'result', command: 'rotate', purpose: 'data', version: 2 }),
+    ])
+    const wrapped = await cli.mortise(['rotate-root'], { env })
+    expect(wrapped.stdout).toContain('3 keys wrapped by in-app:main')
+    const wrong = await cli.mortise(['rotate'], { env: { ...env, MORTISE_ROOT_KEYS: 'x' } })
+    expect(wrong.stderr).toBe(
+      'mortise: ERR_CONFIG: the environment variable MORTISE_ROOT_KEYS is no setting of mortise; check its spelling\n',
+    )
+    expect(wrong.code).toBe(1)
+  })
+
+  it('says what it needs', async () => {
+    const { code, stderr } = await cli.mortise(['keys'])
+    expect(code).toBe(2)
+    expect(stderr).toContain('give --data-source FILE, or set MORTISE_KEY_PROVIDERS and')
+  })
+})
+
+describe('mortise inspect', () => {
+  it('explains what psql prints, without keys', async () => {
+    const [row] = await execute('SELECT email::text FROM person LIMIT 1')
+    const { code, stdout } = await cli.mortise(['inspect'], { input: `${row?.email}\n` })
+    expect(stdout).toContain('Nothing of this is authenticated')
+    expect(stdout).toMatch(/^key +[0-9a-f]{16} +KEK that wraps the DEK/m)
+    expect(code).toBe(0)
+    const json = await cli.mortise(['inspect', '--json', String(row?.email)])
+    expect(json.events()).toEqual([expect.objectContaining({ command: 'inspect', format: 1 })])
+  })
+
+  it.each([
+    ['mrt2.AAAA', 1, 'ERR_ENVELOPE_VERSION'],
+    ['neither', 2, 'this is neither mrt1.…, hex, base64 nor base64url'],
+  ])('%s is refused', async (word, code, message) => {
+    const outcome = await cli.mortise(['inspect', word])
+    expect(outcome.stderr).toContain(message)
+    expect(outcome.code).toBe(code)
+  })
+})

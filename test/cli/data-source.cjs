@@ -1,0 +1,28 @@
+// The DataSource of an application, as a project would give it to the command line.
+require('reflect-metadata')
+const { createKeyring, inAppKeyProvider } = require('mortise')
+const { encryptedColumn, withEncryption } = require('mortise/typeorm')
+const { DataSource, EntitySchema } = require('typeorm')
+
+console.log('a banner that some module prints')
+
+const person = new EntitySchema({
+  name: 'person',
+  columns: {
+    id: { type: 'int', primary: true },
+    tenant: { type: 'text' },
+    ...encryptedColumn('email', { type: 'string', exact: true, nullable: true }),
+    ...encryptedColumn('iban', { type: 'string', subject: 'tenant', exact: true, nullable: true }),
+  },
+})
+
+const secret = process.env.TEST_ROOT_KEY
+const dataSource = new DataSource({
+  type: 'postgres',
+  url: process.env.DATABASE_URL,
+  entities: [person],
+  synchronize: process.env.SYNCHRONIZE === '1',
+  logging: true,
+})
+const keyring = createKeyring({ providers: [inAppKeyProvider({ name: 'main', secret })] })
+module.exports = { dataSource: withEncryption(dataSource, { keyring }) }

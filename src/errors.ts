@@ -56,6 +56,8 @@ export type MortiseErrorCode =
   | 'ERR_KEY_STORE_ROLLBACK'
   /** The key of the data subject was destroyed on purpose: its values are gone for good. */
   | 'ERR_SUBJECT_SHREDDED'
+  /** A batch job cannot go on, because a run with other parameters took its place. */
+  | 'ERR_JOB_SUPERSEDED'
   /** The keyring has been closed. */
   | 'ERR_CLOSED'
 

@@ -1,4 +1,4 @@
-import { census, type RewrapProgress, rewrap, rotateKek } from 'mortise/rotation'
+import { census, type JobProgress, rewrap, rotateKek } from 'mortise/rotation'
 import { samePeople } from './checks'
 import type { Application } from './open-database'
 import { Person } from './person'
@@ -20,9 +20,8 @@ export async function showRotation(
   await showValuesPerKek(application, 'before', report)
   const { keyId, version } = await rotateKek(keyring, { purpose: 'data' })
   await showValuesPerKek(application, 'rotated', report)
-  const onProgress = ({ done, total }: RewrapProgress): void =>
-    report.progress('rewrap', done, total)
-  const { rewrapped, failedCount } = await rewrap(dataSource, { batchSize: 50, onProgress })
+  const onProgress = ({ done, total }: JobProgress): void => report.progress('rewrap', done, total)
+  const { done: rewrapped, failedCount } = await rewrap(dataSource, { batchSize: 50, onProgress })
   await showValuesPerKek(application, 'rewrapped', report)
   const after = await census(dataSource)
   report.check(

@@ -188,7 +188,7 @@ export const JOB_TABLES: readonly TableDefinition[] = [
       nullable('owner', 'text'),
       column('fence', 'integer'),
       nullable('lease_until', 'timestamp with time zone'),
-      column('changed', 'bigint'),
+      column('done', 'bigint'),
       column('failed', 'bigint'),
     ],
     primaryKey: { name: 'mortise_job_shard_pk', columns: ['job_id', 'shard'] },

@@ -13,16 +13,10 @@ export type {
   HistoryRecord,
   HistoryVerb,
 } from './history-record'
+export type { JobOptions, JobProgress } from './job/job-options'
+export type { JobCounts, JobFailure, JobReport, JobTableReport } from './job/job-report'
 export { disableKey, enableKey, type KeyStateOptions } from './key-state'
-export { rewrap } from './rewrap'
-export type {
-  RewrapCounts,
-  RewrapFailure,
-  RewrapOptions,
-  RewrapProgress,
-  RewrapReport,
-  RewrapTableReport,
-} from './rewrap-report'
+export { type RewrapReport, rewrap } from './rewrap'
 export { type RotateKekOptions, type RotateKekResult, rotateKek } from './rotate-kek'
 export { type RotateRootOptions, type RotateRootReport, rotateRoot } from './rotate-root'
 export { type ReplayReport, replayTombstones, type ShredOptions, shred } from './shred'

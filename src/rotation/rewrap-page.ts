@@ -3,6 +3,7 @@ import { parseHead } from '../envelope/format'
 import { keyNameOf } from '../envelope/open'
 import { rewrapKeyBlock, rewrapKeyBlockByProvider } from '../envelope/rewrap'
 import { isMortiseError, type MortiseError, type MortiseErrorCode } from '../errors'
+import type { SourceRow } from './job/table-task'
 import type { PageKeys, PageRequest } from './rewrap-keys'
 
 /** A row as it was read: its primary key as text, and the head of each encrypted column. */
@@ -13,13 +14,13 @@ export interface HeadRow {
 }
 
 /** A row as it is to be written: null for the columns that stay. */
-export interface ReplacedRow {
+interface RewrappedRow {
   readonly key: readonly string[]
   readonly columns: readonly ({ readonly head: Buffer; readonly block: Buffer } | null)[]
 }
 
 /** A value that could not be rewrapped. */
-export interface FailedValue {
+interface FailedHead {
   readonly key: readonly string[]
   /** Position of the column. */
   readonly column: number
@@ -28,23 +29,16 @@ export interface FailedValue {
 
 /** A page after the work that needs keys. */
 export interface RewrappedPage {
-  readonly rows: readonly ReplacedRow[]
+  readonly rows: readonly RewrappedRow[]
   /** Number of values in `rows`. */
   readonly values: number
-  readonly failed: readonly FailedValue[]
+  readonly failed: readonly FailedHead[]
 }
 
-/** Takes a row of the page statement apart. */
-export function headRow(
-  row: Readonly<Record<string, unknown>>,
-  keyColumns: number,
-  columns: number,
-): HeadRow {
+/** The heads of a row that was read by `staleHeads`. */
+export function headRow({ key, values }: SourceRow, columns: number): HeadRow {
   const head = (value: unknown): Buffer | null => (value ? asBuffer(value as Uint8Array) : null)
-  return {
-    key: Array.from({ length: keyColumns }, (_, i) => String(row[`k${i + 1}`])),
-    heads: Array.from({ length: columns }, (_, i) => head(row[`h${i + 1}`])),
-  }
+  return { key, heads: Array.from({ length: columns }, (_, i) => head(values[`h${i + 1}`])) }
 }
 
 /** What the envelopes of a page name that are neither current nor under the key of a subject. */
@@ -80,8 +74,8 @@ function noteDek(provider: Map<string, Map<string, Uint8Array>>, id: string, hea
  */
 export async function rewrapPage(rows: readonly HeadRow[], keys: PageKeys): Promise<RewrappedPage> {
   const blocks = await blocksOf(rows, keys)
-  const replaced: ReplacedRow[] = []
-  const failed: FailedValue[] = []
+  const replaced: RewrappedRow[] = []
+  const failed: FailedHead[] = []
   let values = 0
   for (const { key, heads } of rows) {
     const columns = heads.map((head, column) => {

@@ -1,7 +1,7 @@
 import { type Keyring, keyControl } from '../keys/keyring'
+import type { CheckedOptions } from './job/job-options'
+import { type JobFailure, type JobTableReport, MAX_REPORTED } from './job/job-report'
 import type { RewrapKeys } from './rewrap-keys'
-import type { RewrapFailure } from './rewrap-report'
-import type { RewrapJob, TableOutcome } from './rewrap-table'
 
 /** Where the keys of subjects stand in reports, whatever the key store. */
 export const SUBJECT_KEYS = {
@@ -10,6 +10,12 @@ export const SUBJECT_KEYS = {
   field: 'subject keys',
 } as const
 
+/** What happened to the keys of subjects. */
+interface SubjectsOutcome {
+  readonly report: JobTableReport
+  readonly failed: readonly JobFailure[]
+}
+
 /**
  * Moves the keys of subjects to the target KEK: their values stay as they are, because it is the
  * subject key that they were sealed under.
@@ -17,17 +23,17 @@ export const SUBJECT_KEYS = {
  * @returns null where the domain has no subject keys
  */
 export async function rewrapSubjects(
-  job: RewrapJob,
   keyring: Keyring,
-): Promise<TableOutcome | null> {
+  keys: RewrapKeys,
+  { batchSize, dryRun, signal, onProgress }: CheckedOptions,
+): Promise<SubjectsOutcome | null> {
   const { subjectWraps } = keyControl(keyring)
-  const { batchSize, dryRun, signal, keys } = job
   const { total, current } = await countStale(keyring, keys)
   if (total + current === 0) return null
   const { table } = SUBJECT_KEYS
-  const report = { table, rewrapped: 0, current, skipped: 0, failedCount: 0 }
-  const failed: RewrapFailure[] = []
-  const progress = (done: number): void => job.onProgress({ table, done, total })
+  const report = { table, done: 0, current, skipped: 0, failedCount: 0 }
+  const failed: JobFailure[] = []
+  const progress = (done: number): void => onProgress({ table, done, total })
   progress(0)
   const targetId = keys.byProvider ? null : keys.targetId
   const { staleAmong } = keys
@@ -40,12 +46,12 @@ export async function rewrapSubjects(
       limit: batchSize,
       dryRun,
     })
-    report.rewrapped += page.moved
+    report.done += page.moved
     report.skipped += page.skipped
     report.failedCount += page.failed.length
-    const kept = page.failed.slice(0, job.maxReported - failed.length)
+    const kept = page.failed.slice(0, MAX_REPORTED - failed.length)
     failed.push(...kept.map(({ id, code }) => ({ ...SUBJECT_KEYS, primaryKey: { id }, code })))
-    progress(Math.min(report.rewrapped + report.skipped + report.failedCount, total))
+    progress(Math.min(report.done + report.skipped + report.failedCount, total))
     after = page.last
     more = after !== null
   }

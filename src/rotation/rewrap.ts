@@ -1,19 +1,17 @@
-import { MortiseError } from '../errors'
+import type { EncryptedSchema } from '../schema'
 import { schemaOf } from '../schema'
-import { openRewrapKeys } from './rewrap-keys'
-import type {
-  RewrapCounts,
-  RewrapFailure,
-  RewrapOptions,
-  RewrapReport,
-  RewrapTableReport,
-} from './rewrap-report'
+import { checkOptions, type JobOptions } from './job/job-options'
+import { type JobReport, MAX_REPORTED, sumCounts } from './job/job-report'
+import { type JobDefinition, runJob } from './job/run-job'
+import { openRewrapKeys, type RewrapKeys } from './rewrap-keys'
 import { rewrapSubjects } from './rewrap-subjects'
-import { rewrapTable } from './rewrap-table'
+import { rewrapTask } from './rewrap-task'
 
-const DEFAULT_BATCH_SIZE = 1000
-const MAX_BATCH_SIZE = 10_000
-const MAX_REPORTED = 1000
+/** What a rewrap did. */
+export interface RewrapReport extends JobReport {
+  /** The key that the values are under now, 16 hex digits. */
+  readonly keyId: string
+}
 
 /**
  * Moves every stored value to the active `data` key: each envelope gets that key's id and its DEK
@@ -21,57 +19,42 @@ const MAX_REPORTED = 1000
  * all of them. No value is decrypted, and no ciphertext leaves the database. To or from a key whose
  * provider wraps DEKs itself it costs one call of that provider for each record.
  *
- * Runs in pages of one short transaction each, in constant memory. It may be aborted or killed at any
- * point and started again: what is under the active key is passed by. The application may go on
- * reading and writing; a concurrent writer wins. Entity listeners, version and update-date columns
- * see nothing; triggers of the database do.
+ * Runs in pages of one short transaction each, in constant memory; the place that was reached commits
+ * with the page. Killed at any point and started again it goes on there, in this process or another;
+ * several processes that run it share the work. The application may go on reading and writing; a
+ * concurrent writer wins. Entity listeners, version and update-date columns see nothing; triggers of
+ * the database do.
  *
  * @param dataSource - one that `withEncryption` was called on, initialised
  * @returns what was done; values that could not be rewrapped are in `failed` and stay as they are
- * @throws ERR_CONFIG where `dataSource` has no encrypted tables, for a `batchSize` out of range, or
- *   where a table does not exist
+ * @throws ERR_CONFIG where `dataSource` has no encrypted tables, for options out of range, or where a
+ *   table does not exist
  * @throws ERR_KEY_STATE where the active key was disabled meanwhile
  * @throws ERR_KEY_PROVIDER, ERR_KEY_STORE where keys cannot be had (`retryable`: run it again)
+ * @throws ERR_JOB_SUPERSEDED where a rotation was followed by another rewrap meanwhile
  * @see docs/format.md "Rewrap"
  */
-export async function rewrap(
-  dataSource: object,
-  options: RewrapOptions = {},
-): Promise<RewrapReport> {
-  const { keyring, tables, query } = schemaOf(dataSource)
-  const { batchSize = DEFAULT_BATCH_SIZE, onProgress = () => {}, signal, dryRun = false } = options
-  checkBatchSize(batchSize)
-  const began = performance.now()
-  signal?.throwIfAborted()
-  const keys = await openRewrapKeys(keyring)
-  const failed: RewrapFailure[] = []
-  const reports: RewrapTableReport[] = []
-  const job = { query, keys, batchSize, onProgress, signal, dryRun, maxReported: MAX_REPORTED }
-  const outcomes = tables.map((table) => () => rewrapTable(job, table))
-  for (const run of [() => rewrapSubjects(job, keyring), ...outcomes]) {
-    const outcome = await run()
-    if (outcome === null) continue
-    reports.push(outcome.report)
-    failed.push(...outcome.failed.slice(0, MAX_REPORTED - failed.length))
-  }
-  const sum = (count: keyof RewrapCounts): number =>
-    reports.reduce((total, report) => total + report[count], 0)
-  return {
-    keyId: keys.targetId,
-    rewrapped: sum('rewrapped'),
-    current: sum('current'),
-    skipped: sum('skipped'),
-    failedCount: sum('failedCount'),
-    failed,
-    tables: reports,
-    seconds: (performance.now() - began) / 1000,
-  }
+export async function rewrap(dataSource: object, options: JobOptions = {}): Promise<RewrapReport> {
+  const schema = schemaOf(dataSource)
+  const checked = checkOptions(options)
+  checked.signal?.throwIfAborted()
+  const keys = await openRewrapKeys(schema.keyring)
+  const definition = await rewrapDefinition(schema, keys)
+  const subjects = await rewrapSubjects(schema.keyring, keys, checked)
+  const report = await runJob(schema, definition, options)
+  const { targetId: keyId } = keys
+  if (subjects === null) return { keyId, ...report }
+  const tables = [subjects.report, ...report.tables]
+  const failed = [...subjects.failed, ...report.failed].slice(0, MAX_REPORTED)
+  return { keyId, ...report, ...sumCounts(tables), failed, tables }
 }
 
-function checkBatchSize(batchSize: number): void {
-  if (Number.isInteger(batchSize) && batchSize >= 1 && batchSize <= MAX_BATCH_SIZE) return
-  throw new MortiseError(
-    'ERR_CONFIG',
-    `batchSize must be a whole number of rows from 1 to ${MAX_BATCH_SIZE}`,
-  )
+/** The job over all tables of a schema. */
+async function rewrapDefinition(
+  { query, tables }: EncryptedSchema,
+  keys: RewrapKeys,
+): Promise<JobDefinition> {
+  const tasks = []
+  for (const table of tables) tasks.push(await rewrapTask(query, table, keys))
+  return { verb: 'rewrap', parameters: { keyId: keys.targetId }, tasks }
 }

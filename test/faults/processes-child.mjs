@@ -52,8 +52,8 @@ const commands = {
   write: async ({ id }) => (await people.save({ id, email: emailOf(id), visits: 0 })).id,
   rotate: () => rotateKek(keyring, { purpose: 'data' }),
   rewrap: async () => {
-    const { keyId, rewrapped, skipped, failedCount } = await rewrap(dataSource)
-    return { keyId, rewrapped, skipped, failedCount }
+    const { keyId, done: rewrapped, skipped, failedCount } = await rewrap(dataSource)
+    return { keyId, done: rewrapped, skipped, failedCount }
   },
   census: async () => (await census(dataSource)).map(({ keyId, count }) => ({ keyId, count })),
   disable: ({ keyId }) => disableKey(keyring, { keyId }),

@@ -34,7 +34,7 @@ describe('a rotation of the KEK', () => {
     const { keyId, previousKeyId } = await rotateKek(keyring, { purpose: 'data' })
     await people.update(7, { income: 5_000_000 })
     const report = await rewrap(dataSource, { batchSize: 50 })
-    expect(report).toMatchObject({ keyId, rewrapped: 899, failedCount: 0, skipped: 0 })
+    expect(report).toMatchObject({ keyId, done: 899, failedCount: 0, skipped: 0 })
     expect(await people.countBy({ version: 1 })).toBe(299)
     expect(new Set((await census(dataSource)).map((row) => row.keyId))).toEqual(new Set([keyId]))
     await disableKey(keyring, { keyId: previousKeyId as string })

@@ -151,7 +151,7 @@ describe('an encrypted text column', () => {
     await expect(reading).rejects.not.toThrow(changed)
   })
 
-  it('is counted, rewrapped and shredded', async () => {
+  it('is counted, done and shredded', async () => {
     const { dataSource, keyring } = await open()
     const letters = dataSource.getRepository(Letter)
     await letters.save([letter(1), letter(2), letter(3, { tenant: 't2' })])
@@ -159,7 +159,7 @@ describe('an encrypted text column', () => {
     expect((await census(dataSource)).find(({ column }) => column === 'to')).toMatchObject({
       ...{ keyId: previousKeyId, count: 3, format: 1 },
     })
-    expect(await rewrap(dataSource)).toMatchObject({ rewrapped: 11, failedCount: 0, skipped: 0 })
+    expect(await rewrap(dataSource)).toMatchObject({ done: 11, failedCount: 0, skipped: 0 })
     const counted = await census(dataSource)
     expect(counted.find(({ column }) => column === 'to')).toMatchObject({ keyId, count: 3 })
     expect(counted.find(({ column }) => column === 'stamp')).toMatchObject({

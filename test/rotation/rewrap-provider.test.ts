@@ -64,16 +64,16 @@ describe('rewrap where a provider wraps DEKs', () => {
     const { wrap } = kms.calls
     expect(await rewrap(targetOf(strict), { batchSize: 2 })).toMatchObject({
       keyId,
-      rewrapped: 10,
+      done: 10,
       failedCount: 0,
     })
     expect(kms.calls.wrap).toBe(wrap + 5)
     await expectAll(strict, keyId, 0x08)
-    expect(await rewrap(targetOf(strict))).toMatchObject({ rewrapped: 0, current: 10 })
+    expect(await rewrap(targetOf(strict))).toMatchObject({ done: 0, current: 10 })
     expect(kms.calls.wrap).toBe(wrap + 5)
     const back = await rotateKek(local, { purpose: 'data' })
     const { unwrap } = kms.calls
-    expect(await rewrap(targetOf(local))).toMatchObject({ keyId: back.keyId, rewrapped: 10 })
+    expect(await rewrap(targetOf(local))).toMatchObject({ keyId: back.keyId, done: 10 })
     expect(kms.calls.unwrap).toBe(unwrap + 5)
     await expectAll(local, back.keyId, 0)
     expect(await ciphertexts()).toEqual(before)
@@ -88,7 +88,7 @@ describe('rewrap where a provider wraps DEKs', () => {
     const second = processOf('provider', hsm, kms)
     const { keyId, previousKeyId } = await rotateKek(second, { purpose: 'data' })
     await insertPeople(second, 3, 1)
-    expect(await rewrap(targetOf(second))).toMatchObject({ rewrapped: 6, current: 2 })
+    expect(await rewrap(targetOf(second))).toMatchObject({ done: 6, current: 2 })
     await disableKey(second, { keyId: previousKeyId as string })
     await expectAll(processOf('provider', hsm), keyId, 0x08)
     expect((await people()).map(({ email }) => email.readUInt16BE(10))).toEqual(Array(4).fill(1024))
@@ -114,7 +114,7 @@ describe('rewrap where a provider wraps DEKs', () => {
     const local = processOf('local', kms)
     await rotateKek(local, { purpose: 'data' })
     const report = await rewrap(targetOf(local))
-    expect(report).toMatchObject({ rewrapped: 3, failedCount: 3 })
+    expect(report).toMatchObject({ done: 3, failedCount: 3 })
     expect(report.failed.map(({ primaryKey, code }) => [primaryKey.id, code])).toEqual([
       ['0', 'ERR_DECRYPTION_FAILED'],
       ['1', 'ERR_DECRYPTION_FAILED'],
@@ -137,7 +137,7 @@ describe('rewrap where a provider wraps DEKs', () => {
     ])
     await rotateKek(strict, { purpose: 'data' })
     const report = await rewrap(targetOf(strict))
-    expect(report).toMatchObject({ rewrapped: 1, failedCount: 1 })
+    expect(report).toMatchObject({ done: 1, failedCount: 1 })
     expect(report.failed[0]?.code).toBe('ERR_ENVELOPE_MALFORMED')
   })
 
@@ -153,7 +153,7 @@ describe('rewrap where a provider wraps DEKs', () => {
     expect(report.failed.map(({ column, code }) => [column, code])).toEqual([
       ['email', 'ERR_KEY_NOT_FOUND'],
     ])
-    expect(report.rewrapped).toBe(1)
+    expect(report.done).toBe(1)
     expect(kms.calls.unwrap).toBe(unwrap)
   })
 
@@ -171,7 +171,7 @@ describe('rewrap where a provider wraps DEKs', () => {
     hsm.wrapKey = () => Promise.reject(unavailable())
     await rejection(rewrap(targetOf(moving)), 'ERR_KEY_PROVIDER')
     hsm.wrapKey = wrapKey
-    expect(await rewrap(targetOf(moving))).toMatchObject({ rewrapped: 6 })
+    expect(await rewrap(targetOf(moving))).toMatchObject({ done: 6 })
   })
 
   it('ends where the key is no longer the active one, and can be run again', async () => {
@@ -186,7 +186,7 @@ describe('rewrap where a provider wraps DEKs', () => {
     }
     const error = await rejection(rewrap(target), 'ERR_KEY_STATE')
     expect(error).toMatchObject({ retryable: true })
-    expect(await rewrap(target)).toMatchObject({ rewrapped: 4 })
+    expect(await rewrap(target)).toMatchObject({ done: 4 })
   })
 
   it('asks for as many DEKs at a time as the keyring allows', async () => {
@@ -203,7 +203,7 @@ describe('rewrap where a provider wraps DEKs', () => {
     const local = processOf('local', kms)
     await rotateKek(local, { purpose: 'data' })
     running.most = 0
-    expect(await rewrap(targetOf(local))).toMatchObject({ rewrapped: 60 })
+    expect(await rewrap(targetOf(local))).toMatchObject({ done: 60 })
     expect(running).toEqual({ now: 0, most: 4 })
   })
 })

@@ -49,10 +49,10 @@ describe('rewrap of values under the keys of subjects', () => {
       batchSize: 3,
       onProgress: ({ table, done, total }) => progress.push([table, done, total]),
     })
-    expect(report).toMatchObject({ keyId, rewrapped: 7, current: 7, skipped: 0, failedCount: 0 })
+    expect(report).toMatchObject({ keyId, done: 7, current: 7, skipped: 0, failedCount: 0 })
     expect(report.tables).toEqual([
-      { table: 'mortise_subject_key', rewrapped: 7, current: 0, skipped: 0, failedCount: 0 },
-      { table: 'person', rewrapped: 0, current: 7, skipped: 0, failedCount: 0 },
+      { table: 'mortise_subject_key', done: 7, current: 0, skipped: 0, failedCount: 0 },
+      { table: 'person', done: 0, current: 7, skipped: 0, failedCount: 0 },
     ])
     expect(progress.filter(([table]) => table !== 'person').map(([, done]) => done)).toEqual([
       0, 3, 6, 7, 7,
@@ -64,7 +64,7 @@ describe('rewrap of values under the keys of subjects', () => {
     for (const [i, email] of envelopes.entries()) {
       expect(await open(fresh, 'email', email, { subject: `${i}` })).toBe(`mail ${i}`)
     }
-    expect(await rewrap(target)).toMatchObject({ rewrapped: 0, current: 14 })
+    expect(await rewrap(target)).toMatchObject({ done: 0, current: 14 })
   })
 
   it('reads no row that holds nothing else', async () => {
@@ -72,7 +72,7 @@ describe('rewrap of values under the keys of subjects', () => {
     await rotate()
     target.sent.length = 0
     await rewrap(target)
-    const pages = target.sent.filter(({ sql }) => sql.includes('LIMIT $2'))
+    const pages = target.sent.filter(({ sql }) => sql.includes('ORDER BY r."id" LIMIT $2'))
     expect(pages.map(({ rows }) => rows)).toEqual([[]])
   })
 
@@ -80,7 +80,7 @@ describe('rewrap of values under the keys of subjects', () => {
     await insertSubjects(2)
     const previous = await activeId()
     await rotate()
-    expect(await rewrap(target, { dryRun: true })).toMatchObject({ rewrapped: 2 })
+    expect(await rewrap(target, { dryRun: true })).toMatchObject({ done: 2 })
     expect(await store.countSubjectKeys('default')).toEqual([{ kekId: previous, count: 2 }])
   })
 
@@ -102,7 +102,7 @@ describe('rewrap of values under the keys of subjects', () => {
     const third = await rotate()
     await disableKey(keyring, { keyId: first })
     const report = await rewrap(target, { batchSize: 1 })
-    expect(report).toMatchObject({ keyId: third, rewrapped: 1, failedCount: 3 })
+    expect(report).toMatchObject({ keyId: third, done: 1, failedCount: 3 })
     const codes = report.failed.map(({ code }) => code).sort()
     expect(codes).toEqual(['ERR_KEY_INTEGRITY', 'ERR_KEY_STATE', 'ERR_KEY_STATE'])
     expect(report.failed).toContainEqual({
@@ -121,7 +121,7 @@ describe('rewrap of values under the keys of subjects', () => {
       await rewrap(tables.target(makeKeyring({ store, secret }), tableOf('person', ['id'])))
       return rewrapSubjectKeys(changes)
     }
-    expect(await rewrap(target)).toMatchObject({ rewrapped: 0, skipped: 4 })
+    expect(await rewrap(target)).toMatchObject({ done: 0, skipped: 4 })
     expect(await store.countSubjectKeys('default')).toHaveLength(1)
   })
 
@@ -136,7 +136,7 @@ describe('rewrap of values under the keys of subjects', () => {
       return pageSubjectKeys(...page)
     }
     const report = await rewrap(target)
-    expect(report).toMatchObject({ keyId: second, rewrapped: 1, failedCount: 0 })
+    expect(report).toMatchObject({ keyId: second, done: 1, failedCount: 0 })
     expect(await store.countSubjectKeys('default')).toHaveLength(2)
   })
 
@@ -145,7 +145,7 @@ describe('rewrap of values under the keys of subjects', () => {
     const strict = makeKeyring({ store, secret, wrapping: 'provider' })
     await rotateKek(strict, { purpose: 'data' })
     const report = await rewrap(tables.target(strict, tableOf('person', ['id'])))
-    expect(report).toMatchObject({ rewrapped: 0, failedCount: 2 })
+    expect(report).toMatchObject({ done: 0, failedCount: 2 })
     expect(report.failed.map(({ code }) => code)).toEqual(['ERR_CONFIG', 'ERR_CONFIG'])
   })
 

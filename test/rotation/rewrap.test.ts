@@ -2,9 +2,9 @@ import { beforeEach, describe, expect, it } from 'vitest'
 import { memoryKeyStore } from '../../src/key-store/memory'
 import type { Keyring } from '../../src/keys/keyring'
 import { generateRootKey } from '../../src/providers/in-app'
+import type { JobProgress } from '../../src/rotation/job/job-options'
 import { disableKey } from '../../src/rotation/key-state'
 import { rewrap } from '../../src/rotation/rewrap'
-import type { RewrapProgress } from '../../src/rotation/rewrap-report'
 import { rotateKek } from '../../src/rotation/rotate-kek'
 import type { EncryptedTable } from '../../src/schema'
 import { rejection } from '../keys/fixtures'
@@ -55,9 +55,10 @@ describe('rewrap', () => {
     const keyId = await rotate()
     const report = await rewrap(target, { batchSize: 10 })
     expect(report).toEqual({
-      ...{ keyId, rewrapped: 50, current: 0, skipped: 0, failedCount: 0, failed: [] },
-      tables: [{ table: 'person', rewrapped: 50, current: 0, skipped: 0, failedCount: 0 }],
+      ...{ keyId, done: 50, current: 0, skipped: 0, failedCount: 0, failed: [] },
+      tables: [{ table: 'person', done: 50, current: 0, skipped: 0, failedCount: 0 }],
       seconds: expect.any(Number),
+      jobId: expect.stringMatching(/^[0-9a-f]{16}$/),
     })
     for (const [i, { id, email, phone }] of (await people()).entries()) {
       for (const [old, now] of [
@@ -80,7 +81,7 @@ describe('rewrap', () => {
     await rewrap(target)
     const versions = await execute('SELECT xmin::text, ctid::text FROM person ORDER BY id')
     const report = await rewrap(target)
-    expect(report).toMatchObject({ rewrapped: 0, current: 6, skipped: 0, failedCount: 0 })
+    expect(report).toMatchObject({ done: 0, current: 6, skipped: 0, failedCount: 0 })
     expect(await execute('SELECT xmin::text, ctid::text FROM person ORDER BY id')).toEqual(versions)
   })
 
@@ -90,7 +91,7 @@ describe('rewrap', () => {
     const keyId = await rotate()
     const [, phone] = await seal(keyring, { email: 'new', phone: 'new' })
     await execute('UPDATE person SET phone = $1 WHERE id = 1', phone)
-    expect(await rewrap(target)).toMatchObject({ rewrapped: 2, current: 1 })
+    expect(await rewrap(target)).toMatchObject({ done: 2, current: 1 })
     expect(updates()).toHaveLength(1)
     const [first, second] = await people()
     expect(first?.phone).toEqual(phone)
@@ -114,7 +115,7 @@ describe('rewrap', () => {
     keyring = makeKeyring({ ...shared, epochPollMs: 60_000 })
     await insertPeople(1)
     const { keyId } = await rotateKek(makeKeyring(shared), { purpose: 'data' })
-    expect(await rewrap(tables.target(keyring, table))).toMatchObject({ keyId, rewrapped: 2 })
+    expect(await rewrap(tables.target(keyring, table))).toMatchObject({ keyId, done: 2 })
   })
 
   it('moves what several older keys seal', async () => {
@@ -122,7 +123,7 @@ describe('rewrap', () => {
     await rotate()
     await insertPeople(1, 2)
     const keyId = await rotate()
-    expect(await rewrap(target)).toMatchObject({ keyId, rewrapped: 4 })
+    expect(await rewrap(target)).toMatchObject({ keyId, done: 4 })
   })
 
   it('never moves a value back from a key that is newer than its target', async () => {
@@ -134,7 +135,7 @@ describe('rewrap', () => {
       const [email] = await seal(keyring, { email: 'newest' })
       await execute('UPDATE person SET email = $1 WHERE id = 1', email)
     })
-    expect(await rewrap(target)).toMatchObject({ keyId, rewrapped: 3, failedCount: 0, skipped: 0 })
+    expect(await rewrap(target)).toMatchObject({ keyId, done: 3, failedCount: 0, skipped: 0 })
     const [first] = await people()
     expect(keyIdIn(first?.email as Buffer)).toBe(newest)
     expect(keyIdIn(first?.phone as Buffer)).toBe(keyId)
@@ -143,7 +144,7 @@ describe('rewrap', () => {
   it('reports progress from 0 to the total, per table', async () => {
     await insertPeople(5)
     await rotate()
-    const seen: RewrapProgress[] = []
+    const seen: JobProgress[] = []
     await rewrap(target, { batchSize: 2, onProgress: (progress) => seen.push(progress) })
     expect(seen.map(({ done }) => done)).toEqual([0, 4, 8, 10, 10])
     expect(new Set(seen.map(({ table: name, total }) => `${name} ${total}`))).toEqual(
@@ -157,7 +158,7 @@ describe('rewrap', () => {
     await rotate()
     const before = await people()
     const report = await rewrap(target, { dryRun: true, batchSize: 2 })
-    expect(report).toMatchObject({ rewrapped: 5, failedCount: 1 })
+    expect(report).toMatchObject({ done: 5, failedCount: 1 })
     expect(await people()).toEqual(before)
     expect(updates()).toHaveLength(0)
   })
@@ -206,7 +207,7 @@ describe('what travels', () => {
   })
 })
 
-describe('values that cannot be rewrapped', () => {
+describe('values that cannot be done', () => {
   it.each([
     ['the wrapped DEK', 20, 'ERR_DECRYPTION_FAILED'],
     ['the commitment', 81, 'ERR_DECRYPTION_FAILED'],
@@ -217,14 +218,14 @@ describe('values that cannot be rewrapped', () => {
     await flip('email', 3, byte)
     const before = (await people())[2]?.email
     const keyId = await rotate()
-    const { rewrapped, failedCount, failed } = await rewrap(target, { batchSize: 2 })
-    expect({ rewrapped, failedCount }).toEqual({ rewrapped: 9, failedCount: 1 })
+    const { done, failedCount, failed } = await rewrap(target, { batchSize: 2 })
+    expect({ done, failedCount }).toEqual({ done: 9, failedCount: 1 })
     const place = { table: 'person', column: 'email', field: 'Person.email' }
     expect(failed).toEqual([{ ...place, primaryKey: { id: '3' }, code }])
     const after = await people()
     expect(after[2]?.email).toEqual(before)
     expect(keyIdIn(after[2]?.phone as Buffer)).toBe(keyId)
-    expect(await rewrap(target)).toMatchObject({ rewrapped: 0, failedCount: 1 })
+    expect(await rewrap(target)).toMatchObject({ done: 0, failedCount: 1 })
   })
 
   it.each([
@@ -237,8 +238,8 @@ describe('values that cannot be rewrapped', () => {
     await insertPeople(1)
     await execute(`UPDATE person SET email = decode($1, 'hex')`, hex)
     await rotate()
-    const { rewrapped, failedCount, failed } = await rewrap(target)
-    expect({ rewrapped, failedCount }).toEqual({ rewrapped: 1, failedCount: 1 })
+    const { done, failedCount, failed } = await rewrap(target)
+    expect({ done, failedCount }).toEqual({ done: 1, failedCount: 1 })
     expect(failed[0]?.code).toBe('ERR_ENVELOPE_MALFORMED')
     expect(await execute(`SELECT encode(email, 'hex') AS hex FROM person`)).toEqual([{ hex }])
   })
@@ -250,8 +251,8 @@ describe('values that cannot be rewrapped', () => {
     await insertPeople(1, 3)
     await rotate()
     await disableKey(keyring, { keyId: keyIdIn(first?.email as Buffer) })
-    const { rewrapped, failed } = await rewrap(target)
-    expect(rewrapped).toBe(2)
+    const { done, failed } = await rewrap(target)
+    expect(done).toBe(2)
     expect(failed.map(({ code }) => code)).toEqual(Array(4).fill('ERR_KEY_STATE'))
   })
 
@@ -270,8 +271,8 @@ describe('concurrent writers', () => {
     await rotate()
     const [written] = await seal(keyring, { email: 'written meanwhile' })
     once(/^WITH page/, () => execute('UPDATE person SET email = $1 WHERE id = 2', written))
-    const { rewrapped, skipped } = await rewrap(target)
-    expect({ rewrapped, skipped }).toEqual({ rewrapped: 5, skipped: 0 })
+    const { done, skipped } = await rewrap(target)
+    expect({ done, skipped }).toEqual({ done: 5, skipped: 0 })
     expect((await people())[1]?.email).toEqual(written)
   })
 
@@ -280,7 +281,7 @@ describe('concurrent writers', () => {
     const [old] = await seal(keyring, { email: 'old key' })
     const keyId = await rotate()
     once(/^WITH page/, () => execute('UPDATE person SET email = $1 WHERE id = 2', old))
-    expect(await rewrap(target)).toMatchObject({ rewrapped: 4, skipped: 0 })
+    expect(await rewrap(target)).toMatchObject({ done: 4, skipped: 0 })
     const email = (await people())[1]?.email as Buffer
     expect([keyIdIn(email), await open(keyring, 'email', email)]).toEqual([keyId, 'old key'])
   })
@@ -292,19 +293,19 @@ describe('concurrent writers', () => {
     try {
       await client.query('BEGIN')
       await client.query('UPDATE person SET id = id WHERE id = 2')
-      expect(await rewrap(target)).toMatchObject({ rewrapped: 4, skipped: 2, failedCount: 0 })
+      expect(await rewrap(target)).toMatchObject({ done: 4, skipped: 2, failedCount: 0 })
       await client.query('COMMIT')
     } finally {
       client.release()
     }
-    expect(await rewrap(target)).toMatchObject({ keyId, rewrapped: 2, current: 4, skipped: 0 })
+    expect(await rewrap(target)).toMatchObject({ keyId, done: 2, current: 4, skipped: 0 })
   })
 
   it('may delete rows', async () => {
     await insertPeople(3)
     await rotate()
     once(/^WITH page/, () => execute('DELETE FROM person WHERE id = 1'))
-    expect(await rewrap(target)).toMatchObject({ rewrapped: 4, skipped: 0 })
+    expect(await rewrap(target)).toMatchObject({ done: 4, skipped: 0 })
   })
 })
 
@@ -313,14 +314,14 @@ describe('interruption', () => {
     await insertPeople(6)
     const keyId = await rotate()
     const abort = new AbortController()
-    const onProgress = ({ done }: RewrapProgress): void => {
+    const onProgress = ({ done }: JobProgress): void => {
       if (done >= 4) abort.abort(new Error('enough'))
     }
     const run = rewrap(target, { batchSize: 2, signal: abort.signal, onProgress })
     await expect(run).rejects.toThrow('enough')
     const current = (await people()).filter(({ email }) => keyIdIn(email as Buffer) === keyId)
     expect(current.map(({ id }) => id)).toEqual([1, 2])
-    expect(await rewrap(target)).toMatchObject({ rewrapped: 8, current: 4 })
+    expect(await rewrap(target)).toMatchObject({ done: 12, current: 0 })
   })
 
   it('before the start does nothing', async () => {
@@ -338,7 +339,7 @@ describe('interruption', () => {
     }
     await expect(rewrap(target, { batchSize: 2 })).rejects.toThrow('connection lost')
     target.before = undefined
-    expect(await rewrap(target)).toMatchObject({ rewrapped: 4, current: 4 })
+    expect(await rewrap(target)).toMatchObject({ done: 8, current: 0 })
   })
 
   it('happens where the target key is disabled meanwhile', async () => {
@@ -375,7 +376,7 @@ describe('primary keys', () => {
     }
     const keyId = await rotate()
     const keyed = tables.target(keyring, tableOf('keyed', ['id']))
-    expect(await rewrap(keyed, { batchSize: 2 })).toMatchObject({ rewrapped: 7, skipped: 0 })
+    expect(await rewrap(keyed, { batchSize: 2 })).toMatchObject({ done: 7, skipped: 0 })
     const rows = (await execute('SELECT email FROM keyed')) as { email: Buffer }[]
     expect(new Set(rows.map(({ email }) => keyIdIn(email)))).toEqual(new Set([keyId]))
   })
@@ -398,8 +399,8 @@ describe('primary keys', () => {
     await rotate()
     const visit = tableOf('Visit "1"', ['Ward', 'no'], ['e-mail'], 'My Clinic')
     const visits = tables.target(keyring, visit)
-    const { rewrapped, failed } = await rewrap(visits, { batchSize: 2 })
-    expect(rewrapped).toBe(8)
+    const { done, failed } = await rewrap(visits, { batchSize: 2 })
+    expect(done).toBe(8)
     expect(failed).toMatchObject([
       { table: 'My Clinic.Visit "1"', primaryKey: { Ward: 'B', no: '2' } },
     ])
@@ -416,8 +417,8 @@ describe('several tables', () => {
     await rotate()
     const both = tables.target(keyring, table, tableOf('guest', ['id']))
     const report = await rewrap(both)
-    expect(report.rewrapped).toBe(5)
-    expect(report.tables.map(({ table: name, rewrapped }) => [name, rewrapped])).toEqual([
+    expect(report.done).toBe(5)
+    expect(report.tables.map(({ table: name, done }) => [name, done])).toEqual([
       ['person', 4],
       ['guest', 1],
     ])
@@ -434,7 +435,7 @@ function once(statement: RegExp, work: () => Promise<unknown>): void {
 }
 
 function updates(): string[] {
-  return target.sent.map(({ sql }) => sql).filter((sql) => /\bUPDATE\b.*\bSET\b/s.test(sql))
+  return target.sent.map(({ sql }) => sql).filter((sql) => /\bUPDATE "person".*\bSET\b/s.test(sql))
 }
 
 /** Changes one bit of one stored value. */

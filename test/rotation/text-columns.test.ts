@@ -29,7 +29,7 @@ beforeEach(async () => {
 })
 
 describe('a text column beside a bytea one', () => {
-  it('is counted and rewrapped like it, at every length', async () => {
+  it('is counted and done like it, at every length', async () => {
     const keyring = makeKeyring()
     const target = tables.target(keyring, TABLE)
     for (let id = 0; id < 12; id++) {
@@ -43,7 +43,7 @@ describe('a text column beside a bytea one', () => {
       { column: 'email', keyId: previousKeyId, keyVersion: 1, format: 1, count: 11 },
       { column: 'phone', keyId: previousKeyId, keyVersion: 1, format: 1, count: 12 },
     ])
-    expect(await rewrap(target, { batchSize: 5 })).toMatchObject({ rewrapped: 23, failedCount: 0 })
+    expect(await rewrap(target, { batchSize: 5 })).toMatchObject({ done: 23, failedCount: 0 })
     expect(await census(target)).toMatchObject([
       { column: 'email', keyId, count: 11 },
       { column: 'phone', keyId, count: 12 },
@@ -57,7 +57,7 @@ describe('a text column beside a bytea one', () => {
       expect(await open(keyring, 'email', envelope)).toBe('e'.repeat(id))
     }
     const versions = await execute('SELECT xmin::text FROM person ORDER BY id')
-    expect(await rewrap(target)).toMatchObject({ rewrapped: 0, current: 23, skipped: 0 })
+    expect(await rewrap(target)).toMatchObject({ done: 0, current: 23, skipped: 0 })
     expect((await execute('SELECT xmin::text FROM person ORDER BY id')).rows).toEqual(versions.rows)
   })
 
@@ -72,7 +72,7 @@ describe('a text column beside a bytea one', () => {
     for (const keyring of [remote, local]) {
       const { keyId } = await rotateKek(keyring, { purpose: 'data' })
       const report = await rewrap(tables.target(keyring, TABLE))
-      expect(report).toMatchObject({ keyId, rewrapped: 4, failedCount: 0, skipped: 0 })
+      expect(report).toMatchObject({ keyId, done: 4, failedCount: 0, skipped: 0 })
       for (const { id, email } of await people()) {
         expect(keyIdIn(fromText(email))).toBe(keyId)
         expect(await open(keyring, 'email', fromText(email))).toBe(`mail ${'x'.repeat(id)}`)
@@ -93,7 +93,7 @@ describe('a text column beside a bytea one', () => {
     }
     await rotateKek(keyring, { purpose: 'data' })
     const report = await rewrap(target)
-    expect(report).toMatchObject({ rewrapped: 1, failedCount: values.length, skipped: 0 })
+    expect(report).toMatchObject({ done: 1, failedCount: values.length, skipped: 0 })
     expect(new Set(report.failed.map(({ code }) => code))).toEqual(
       new Set(['ERR_ENVELOPE_MALFORMED']),
     )
@@ -115,7 +115,7 @@ describe('a text column beside a bytea one', () => {
       target.before = undefined
       await execute('UPDATE person SET email = $1', toText(meanwhile as Buffer))
     }
-    expect(await rewrap(target)).toMatchObject({ rewrapped: 1, skipped: 0, failedCount: 0 })
+    expect(await rewrap(target)).toMatchObject({ done: 1, skipped: 0, failedCount: 0 })
     const [row] = await people()
     expect(keyIdIn(fromText(row?.email as string))).toBe(keyId)
     expect(await open(keyring, 'email', fromText(row?.email as string))).toBe('meanwhile')

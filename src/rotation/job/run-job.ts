@@ -1,0 +1,225 @@
+import { hostname } from 'node:os'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { EncryptedSchema } from '../../schema'
+import { tableLabel } from '../table-path'
+import { dryLedger } from './dry-ledger'
+import { type CheckedOptions, checkOptions, type JobOptions } from './job-options'
+import {
+  type JobFailure,
+  type JobReport,
+  type JobTableReport,
+  MAX_REPORTED,
+  sumCounts,
+} from './job-report'
+import { LeaseLost, type Ledger, type LedgerFailure } from './ledger'
+import { createPace } from './pace'
+import { planShards } from './plan-shards'
+import { runShard, type ShardRun } from './run-shard'
+import { type JobPlan, openStoredLedger, reopenStoredLedger } from './stored-ledger'
+import type { TableTask } from './table-task'
+
+/** A job as a verb describes it. */
+export interface JobDefinition {
+  readonly verb: string
+  /**
+   * What the work depends on beside the tables and columns. A run with equal parameters, now or after a
+   * crash, in this process or another, joins the job; one with others takes its place.
+   */
+  readonly parameters: Readonly<Record<string, string | number | boolean | null>>
+  readonly tasks: readonly TableTask[]
+}
+
+/** A job that was begun or joined. */
+interface OpenJob {
+  readonly ledger: Ledger
+  /**
+   * Works on shards until none is left, with the workers of this process.
+   *
+   * @param shard - on this one only
+   */
+  work(shard?: number): Promise<void>
+  /** Ends the job, and says what all who took part did. */
+  report(): Promise<JobReport>
+}
+
+const ASK_AGAIN_MS = 250
+
+/**
+ * Runs a job to its end, or goes on with one that was interrupted.
+ *
+ * @throws ERR_CONFIG for options out of range, and missing tables
+ * @throws ERR_JOB_SUPERSEDED where another run took this one's place
+ * @throws the signal's reason; what the verb's work throws, after the other workers have stopped
+ */
+export async function runJob(
+  schema: EncryptedSchema,
+  definition: JobDefinition,
+  options: JobOptions,
+): Promise<JobReport> {
+  const job = await openJob(schema, definition, options)
+  await job.work()
+  return job.report()
+}
+
+/** Begins or joins a job; see {@link runJob}. */
+async function openJob(
+  schema: EncryptedSchema,
+  definition: JobDefinition,
+  given: JobOptions,
+): Promise<OpenJob> {
+  const options = checkOptions(given)
+  options.signal?.throwIfAborted()
+  const began = performance.now()
+  const ledger = await openLedger(schema, definition, options)
+  return {
+    ledger,
+    work: (shard) => work(schema, definition, options, ledger, shard),
+    report: async () => {
+      await ledger.end()
+      // What others wrote meanwhile has been dealt with as well.
+      for (const { table, total } of ledger.job.tables) {
+        options.onProgress({ table, done: total, total })
+      }
+      const seconds = (performance.now() - began) / 1000
+      return reportOf(ledger, definition.tasks, seconds)
+    },
+  }
+}
+
+async function openLedger(
+  schema: EncryptedSchema,
+  { verb, parameters, tasks }: JobDefinition,
+  options: CheckedOptions,
+): Promise<Ledger> {
+  const { dryRun, retry = false, leaseSeconds, actor = '' } = options
+  const plan = () => planJob(schema, tasks, options.shardRows)
+  if (dryRun) {
+    const { tables, shards } = await plan()
+    return dryLedger(tables, shards)
+  }
+  const places = tasks.map(({ table }) => [tableLabel(table), table.columns.map((c) => c.column)])
+  const identity = { verb, parameters: JSON.stringify([parameters, places]), actor }
+  return retry
+    ? reopenStoredLedger(schema, identity, leaseSeconds)
+    : openStoredLedger(schema, identity, leaseSeconds, plan)
+}
+
+async function planJob(
+  { query }: EncryptedSchema,
+  tasks: readonly TableTask[],
+  rows: number,
+): Promise<JobPlan> {
+  const tables = []
+  const shards = []
+  for (const task of tasks) {
+    tables.push({ table: tableLabel(task.table), ...(await task.count()) })
+    shards.push(...(await planShards(query, task, rows)))
+  }
+  return { tables, shards }
+}
+
+async function work(
+  schema: EncryptedSchema,
+  { tasks }: JobDefinition,
+  options: CheckedOptions,
+  ledger: Ledger,
+  shard: number | undefined,
+): Promise<void> {
+  const failure = new AbortController()
+  const signals = [failure.signal, ...(options.signal ? [options.signal] : [])]
+  const run: ShardRun = {
+    schema,
+    ledger,
+    options,
+    pace: createPace(options, schema.query),
+    signal: AbortSignal.any(signals),
+    onPage: await progressOf(ledger, options),
+  }
+  const tasksByTable = new Map(tasks.map((task) => [tableLabel(task.table), task]))
+  const workers = Array.from({ length: options.workers }, (_, i) =>
+    workOn(run, tasksByTable, `${hostname()}:${process.pid}:${i}`, shard).catch((error) => {
+      failure.abort(error)
+      throw error
+    }),
+  )
+  await Promise.allSettled(workers)
+  if (failure.signal.aborted) throw reasonOf(failure.signal.reason, options.signal)
+}
+
+/** A timer that was aborted rejects with an error of its own. */
+function reasonOf(error: unknown, signal: AbortSignal | undefined): unknown {
+  const aborted = (error as { name?: unknown } | null)?.name === 'AbortError'
+  return aborted && signal?.aborted ? signal.reason : error
+}
+
+/** One worker: takes shards until none is open. Waits for those of others, which may die. */
+async function workOn(
+  run: ShardRun,
+  tasks: ReadonlyMap<string, TableTask>,
+  owner: string,
+  shard: number | undefined,
+): Promise<void> {
+  const { ledger, signal } = run
+  for (;;) {
+    signal.throwIfAborted()
+    const claimed = await ledger.claim(owner, shard)
+    if (claimed === null) return
+    if (claimed === 'busy') {
+      await sleep(ASK_AGAIN_MS, undefined, { signal })
+      continue
+    }
+    try {
+      await runShard(run, tasks.get(claimed.table) as TableTask, claimed)
+    } catch (error) {
+      if (!(error instanceof LeaseLost)) throw error
+    }
+  }
+}
+
+async function progressOf(
+  { job, counts }: Ledger,
+  { onProgress }: CheckedOptions,
+): Promise<ShardRun['onPage']> {
+  const before = await counts()
+  const totals = new Map(job.tables.map(({ table, total }) => [table, total]))
+  const done = new Map(
+    job.tables.map(({ table }) => {
+      const { done = 0, failedCount = 0 } = before.get(table) ?? {}
+      return [table, done + failedCount]
+    }),
+  )
+  const report = (table: string): void => {
+    const total = totals.get(table) ?? 0
+    onProgress({ table, done: Math.min(done.get(table) ?? 0, total), total })
+  }
+  for (const { table } of job.tables) report(table)
+  return (table, values) => {
+    done.set(table, (done.get(table) ?? 0) + values)
+    report(table)
+  }
+}
+
+async function reportOf(
+  { job, counts, failures }: Ledger,
+  tasks: readonly TableTask[],
+  seconds: number,
+): Promise<JobReport> {
+  const perTable = await counts()
+  const none = { done: 0, skipped: 0, failedCount: 0 }
+  const tables: JobTableReport[] = job.tables.map(({ table, current }) => ({
+    table,
+    current,
+    ...(perTable.get(table) ?? none),
+  }))
+  const failed = (await failures(MAX_REPORTED)).map((failure) => failureOf(tasks, failure))
+  return { jobId: job.id, ...sumCounts(tables), failed, tables, seconds }
+}
+
+function failureOf(tasks: readonly TableTask[], failure: LedgerFailure): JobFailure {
+  const { table: label, column, key, code } = failure
+  const task = tasks.find(({ table }) => tableLabel(table) === label)
+  const place = task?.table.columns.find((one) => one.column === column)
+  const names = task?.table.primaryKey ?? []
+  const primaryKey = Object.fromEntries(names.map((name, i) => [name, String(key[i])]))
+  return { table: label, column, field: place?.field ?? column, primaryKey, code }
+}

@@ -1,0 +1,248 @@
+import { randomBytes } from '../../crypto/random'
+import { isMortiseError, MortiseError, type MortiseErrorCode } from '../../errors'
+import type { Query } from '../../key-store/store'
+import type { EncryptedSchema } from '../../schema'
+import type { RowKey } from './key-columns'
+import {
+  type Checkpoint,
+  type Job,
+  type JobTable,
+  LeaseLost,
+  type Ledger,
+  type Shard,
+} from './ledger'
+import { type LedgerStatements, ledgerStatements } from './ledger-statements'
+import type { PlannedShard } from './plan-shards'
+
+/** Which job a ledger is for. */
+export interface JobIdentity {
+  readonly verb: string
+  /** Runs with equal parameters are one job; a run with others takes its place. */
+  readonly parameters: string
+  readonly actor: string
+}
+
+/** What a new job begins with. */
+export interface JobPlan {
+  readonly tables: readonly JobTable[]
+  readonly shards: readonly PlannedShard[]
+}
+
+/** The running job of a verb, joined or begun. */
+export async function openStoredLedger(
+  schema: EncryptedSchema,
+  identity: JobIdentity,
+  leaseSeconds: number,
+  plan: () => Promise<JobPlan>,
+): Promise<Ledger> {
+  const sql = ledgerStatements(schema.ownSchema)
+  const { domain } = schema.keyring
+  for (;;) {
+    const [running] = await ask(schema.query, sql.findRunning, [domain, identity.verb])
+    if (running?.parameters === identity.parameters) {
+      return storedLedger(schema, sql, jobOf(running), leaseSeconds)
+    }
+    if (running) await schema.query(sql.supersede, [running.id])
+    await begin(schema, sql, identity, await plan())
+  }
+}
+
+/**
+ * The last job of a verb that ended, with the rows that it had to leave.
+ *
+ * @throws ERR_CONFIG where there is none, or it had other parameters
+ */
+export async function reopenStoredLedger(
+  schema: EncryptedSchema,
+  identity: JobIdentity,
+  leaseSeconds: number,
+): Promise<Ledger> {
+  const sql = ledgerStatements(schema.ownSchema)
+  const { verb, parameters } = identity
+  const [ended] = await ask(schema.query, sql.findEnded, [schema.keyring.domain, verb])
+  if (ended?.parameters !== parameters) {
+    throw new MortiseError(
+      'ERR_CONFIG',
+      `there is no ${verb} that ended and can be taken up again; run it without retry`,
+    )
+  }
+  await schema.transaction(async (query) => {
+    const reopened = await query(sql.reopenJob, [ended.id])
+    if (reopened.length === 0) return
+    await query(sql.reopenRows, [ended.id])
+    await query(sql.reopenShards, [ended.id])
+  })
+  return storedLedger(schema, sql, jobOf(ended), leaseSeconds)
+}
+
+/** Where another process was first, nothing is kept: the caller joins that one's job. */
+async function begin(
+  { transaction, keyring }: EncryptedSchema,
+  sql: LedgerStatements,
+  { verb, parameters, actor }: JobIdentity,
+  { tables, shards }: JobPlan,
+): Promise<void> {
+  const id = randomBytes(8).toString('hex')
+  await transaction(async (query) => {
+    await query(sql.forgetEnded, [keyring.domain, verb])
+    const row = [id, keyring.domain, verb, parameters, actor, JSON.stringify(tables)]
+    if ((await query(sql.insertJob, row)).length === 0) return
+    await query(sql.insertShards, [
+      id,
+      shards.map((_, i) => i),
+      shards.map(({ table }) => table),
+      shards.map(({ after }) => keyText(after)),
+      shards.map(({ upTo }) => keyText(upTo)),
+    ])
+  })
+}
+
+function storedLedger(
+  { query: run }: EncryptedSchema,
+  sql: LedgerStatements,
+  job: Job,
+  leaseSeconds: number,
+): Ledger {
+  const { id } = job
+  const checkRunning = async (): Promise<void> => {
+    if ((await run(sql.isRunning, [id])).length === 0) throw superseded(job)
+  }
+  return {
+    job,
+    claim: async (owner, shard) => {
+      const [row] = await run(sql.claim, [id, owner, shard ?? null, leaseSeconds])
+      if (row) return shardOf(row)
+      const [open] = await run(sql.openShards, [id, shard ?? null])
+      if (Number(open?.count) === 0) return null
+      await checkRunning()
+      return 'busy'
+    },
+    ...leasedShards(run, sql, id, leaseSeconds, checkRunning),
+    counts: async () => new Map((await run(sql.counts, [id])).map(tableCounts)),
+    failures: async (limit) =>
+      (await run(sql.failures, [id, limit])).map((row) => ({
+        table: String(row.table_name),
+        key: keyOf(row.row_key) as RowKey,
+        column: String(row.column_name),
+        code: row.code as MortiseErrorCode,
+      })),
+    end: async () => void (await run(sql.end, [id])),
+  }
+}
+
+type LeasedShards = Pick<
+  Ledger,
+  'checkpoint' | 'renew' | 'release' | 'leaveRange' | 'finish' | 'left'
+>
+
+/** What the holder of a shard may do; the fence keeps everybody else out. */
+function leasedShards(
+  run: Query,
+  sql: LedgerStatements,
+  id: Job['id'],
+  leaseSeconds: number,
+  checkRunning: () => Promise<void>,
+): LeasedShards {
+  const held = ({ number, fence }: Shard): unknown[] => [id, number, fence]
+  return {
+    checkpoint: async (query, shard, done) => {
+      const counts = [leaseSeconds, done.done, done.failed.length, keyText(done.cursor)]
+      const kept = await query(sql.checkpoint, [...held(shard), ...counts])
+      if (kept.length === 0) {
+        await checkRunning()
+        throw new LeaseLost(`shard ${shard.number} has been given to another worker`)
+      }
+      await keepRows(query, sql, [id, shard.number], done)
+    },
+    renew: async (shard) => void (await run(sql.renew, [...held(shard), leaseSeconds])),
+    release: async (shard) => void (await run(sql.release, held(shard))),
+    leaveRange: async (shard) => void (await run(sql.leaveRange, held(shard))),
+    finish: async (shard) => void (await run(sql.finish, held(shard))),
+    left: async ({ number }, after, limit) => {
+      const rows = await run(sql.left, [id, number, keyText(after) ?? '', limit])
+      return rows.map(({ row_key: key }) => keyOf(key) as RowKey)
+    },
+  }
+}
+
+async function keepRows(
+  query: Query,
+  sql: LedgerStatements,
+  place: readonly unknown[],
+  { failed, left, settled }: Checkpoint,
+): Promise<void> {
+  if (settled.length > 0) await query(sql.settle, [...place, settled.map(keyText)])
+  const rows = [
+    ...failed.map(({ key, column, code }) => ({ key, column, code, amount: 1 })),
+    ...left.map(({ key, amount }) => ({ key, column: '', code: 'left', amount })),
+  ]
+  if (rows.length === 0) return
+  await query(sql.insertRows, [
+    ...place,
+    rows.map(({ key }) => keyText(key)),
+    rows.map(({ column }) => column),
+    rows.map(({ code }) => code),
+    rows.map(({ amount }) => amount),
+  ])
+}
+
+/** @throws ERR_CONFIG where the tables of jobs are missing */
+async function ask(query: Query, sql: string, parameters: readonly unknown[]): ReturnType<Query> {
+  try {
+    return await query(sql, parameters)
+  } catch (error) {
+    const code = isMortiseError(error) ? undefined : (error as { code?: unknown } | null)?.code
+    if (code !== '42P01') throw error
+    throw new MortiseError(
+      'ERR_CONFIG',
+      'the tables mortise_job, mortise_job_shard and mortise_job_row do not exist in the database of ' +
+        'the data: run the migrations, or `mortise init`',
+      { cause: error },
+    )
+  }
+}
+
+function jobOf({ id, tables, created_at: createdAt }: Record<string, unknown>): Job {
+  return {
+    id: String(id),
+    tables: JSON.parse(String(tables)) as JobTable[],
+    createdAt: new Date(String(createdAt)),
+  }
+}
+
+function tableCounts(
+  row: Record<string, unknown>,
+): [string, { done: number; failedCount: number; skipped: number }] {
+  const { table_name: table, done, failed, skipped } = row
+  return [
+    String(table),
+    { done: Number(done), failedCount: Number(failed), skipped: Number(skipped) },
+  ]
+}
+
+function shardOf(row: Record<string, unknown>): Shard {
+  return {
+    number: Number(row.shard),
+    table: String(row.table_name),
+    after: keyOf(row.lower_key),
+    upTo: keyOf(row.upper_key),
+    cursor: keyOf(row.cursor_key),
+    onlyLeft: row.state === 'left',
+    fence: Number(row.fence),
+  }
+}
+
+function keyText(key: RowKey | null): string | null {
+  return key === null ? null : JSON.stringify(key)
+}
+
+function keyOf(text: unknown): RowKey | null {
+  return typeof text === 'string' ? (JSON.parse(text) as string[]) : null
+}
+
+function superseded({ id }: Job): MortiseError {
+  return new MortiseError(
+    'ERR_JOB_SUPERSEDED',
+    `job ${id} was ended by a run with other parameters: what it wrote stays; run the verb again to join that one`,
+  )
+}

@@ -1,0 +1,67 @@
+import type { Query } from '../key-store/store'
+import type { EncryptedTable, EncryptedTableColumn } from '../schema'
+import { countKeys } from './count-keys'
+import { keyColumns } from './job/key-columns'
+import { type ReplacedRow, replaceRows } from './job/replace-rows'
+import type { TableTask, TaskCount } from './job/table-task'
+import type { RewrapKeys } from './rewrap-keys'
+import { headRow, requestOf, rewrapPage } from './rewrap-page'
+import { replacedHead, staleHeads } from './rewrap-statements'
+
+/**
+ * Rewraps the columns of one table together: a row is written once, whatever the number of its fields.
+ *
+ * @throws ERR_CONFIG where the table or a column of its primary key does not exist
+ */
+export async function rewrapTask(
+  query: Query,
+  table: EncryptedTable,
+  keys: RewrapKeys,
+): Promise<TableTask> {
+  const primaryKey = await keyColumns(query, table)
+  const replace = replaceRows(table, primaryKey, table.columns.map(replacedHead))
+  return {
+    table,
+    keys: primaryKey,
+    source: staleHeads(table, keys.targetId),
+    count: () => countStale(query, table, keys),
+    work: async (rows) => {
+      const page = rows.map((row) => headRow(row, table.columns.length))
+      const pageKeys = await keys.forPage(requestOf(page, keys.isCurrent))
+      const { rows: rewrapped, values, failed } = await rewrapPage(page, pageKeys)
+      return {
+        values,
+        failed: failed.map(({ key, column, code }) => {
+          return { key, column: (table.columns[column] as EncryptedTableColumn).column, code }
+        }),
+        write: (run) => replace(run, rewrapped.map(parametersOf)),
+      }
+    },
+  }
+}
+
+type RewrappedRow = Awaited<ReturnType<typeof rewrapPage>>['rows'][number]
+
+function parametersOf({ key, columns }: RewrappedRow): ReplacedRow {
+  return {
+    key,
+    parameters: columns.flatMap((column) => [
+      column?.head.toString('hex') ?? null,
+      column?.block.toString('hex') ?? null,
+    ]),
+  }
+}
+
+async function countStale(
+  query: Query,
+  table: EncryptedTable,
+  keys: RewrapKeys,
+): Promise<TaskCount> {
+  let total = 0
+  let current = 0
+  for (const { keyId, subject, count } of await countKeys(query, table)) {
+    if (subject || (keyId !== null && keys.isCurrent(keyId))) current += count
+    else total += count
+  }
+  return { total, current }
+}

@@ -18,19 +18,19 @@ export function describeSchema(
     keyring,
     tables: tablesOf(columns),
     ownSchema: (dataSource.options as { schema?: string }).schema ?? null,
-    query: (sql, parameters) => dataSource.query(sql, [...parameters]),
-    transaction: (work) => inOwnTransaction(dataSource, work),
+    query: (sql, parameters) => onMaster(dataSource, (query) => query(sql, parameters)),
+    // Without `startTransaction`, which tells the application's subscribers.
+    transaction: (work) => onMaster(dataSource, (query) => inTransaction(query, work)),
   })
 }
 
-/** Without `startTransaction`, which tells the application's subscribers. */
-async function inOwnTransaction<T>(
-  dataSource: DataSource,
-  work: (query: Query) => Promise<T>,
-): Promise<T> {
+async function onMaster<T>(dataSource: DataSource, work: (query: Query) => Promise<T>): Promise<T> {
   const runner = dataSource.createQueryRunner('master')
   try {
-    return await inTransaction((sql, parameters) => runner.query(sql, [...parameters]), work)
+    // Without a structured result, UPDATE and DELETE answer with rows and their number.
+    return await work(async (sql, parameters) => {
+      return (await runner.query(sql, [...parameters], true)).records
+    })
   } finally {
     await runner.release()
   }

@@ -1,5 +1,5 @@
 import type { Command } from 'commander'
-import { type RewrapFailure, type RewrapReport, rewrap } from '../../rotation'
+import { type JobFailure, type RewrapReport, rewrap } from '../../rotation'
 import { defineCommand } from '../command'
 import { durationText } from '../duration'
 import { EXIT } from '../exit-codes'
@@ -38,13 +38,13 @@ export const rewrapCommand: Command = defineCommand<'data', JobFlags>({
 const SHOWN_FAILURES = 20
 
 function reportText(report: RewrapReport, dryRun: boolean): string[] {
-  const { keyId, rewrapped, skipped, failedCount, failed, tables, seconds } = report
+  const { keyId, done, skipped, failedCount, failed, tables, seconds } = report
   const moved = dryRun ? 'would move' : 'moved'
   return [
-    `${counted(rewrapped, 'value')} ${moved} to key ${keyId} in ${durationText(seconds)}`,
+    `${counted(done, 'value')} ${moved} to key ${keyId} in ${durationText(seconds)}`,
     ...textTable(
       ['table', dryRun ? 'would move' : 'moved', 'current', 'skipped', 'failed'],
-      tables.map((one) => [one.table, one.rewrapped, one.current, one.skipped, one.failedCount]),
+      tables.map((one) => [one.table, one.done, one.current, one.skipped, one.failedCount]),
     ),
     ...(skipped > 0 ? ['Skipped values were being written by others: run it again.'] : []),
     ...failed.slice(0, SHOWN_FAILURES).map(failureText),
@@ -52,7 +52,7 @@ function reportText(report: RewrapReport, dryRun: boolean): string[] {
   ]
 }
 
-function failureText({ table, column, primaryKey, code }: RewrapFailure): string {
+function failureText({ table, column, primaryKey, code }: JobFailure): string {
   const key = Object.entries(primaryKey).map(([name, value]) => `${name}=${value}`)
   return `failed: ${table}.${column} where ${key.join(' and ')}: ${code}`
 }

@@ -1,8 +1,8 @@
 import { toHex } from '../bytes'
-import { follows, sameWraps } from './content'
+import { follows } from './content'
 import { createTablesStatements, qualifyWith } from './create-tables'
 import { type JsonMembers, jsonList, malformed } from './json-members'
-import { epochOf } from './postgres-epoch'
+import { epochOf, nextEpoch } from './postgres-epoch'
 import { isUniqueViolation, postgresStoreError } from './postgres-error'
 import { appendHistory, historyStatements, loadHistory } from './postgres-history'
 import { type KeyStoreStatements, keyStoreStatements } from './postgres-statements'
@@ -17,17 +17,9 @@ import {
   type SubjectStatements,
   subjectStatements,
 } from './postgres-subjects'
-import { indexFromJson, keyFromJson, wrapFromJson } from './record-json'
-import type {
-  IndexRecord,
-  KeyInsertion,
-  KeyRecord,
-  KeyState,
-  KeyStore,
-  KeyWrap,
-  Query,
-  Session,
-} from './store'
+import { destroyKey, replaceWraps } from './postgres-wraps'
+import { indexFromJson, keyFromJson } from './record-json'
+import type { IndexRecord, KeyInsertion, KeyState, KeyStore, Query, Session } from './store'
 
 /** Runs `work` in one READ COMMITTED transaction: committed when it resolves, rolled back else. */
 export type WriteTransaction = <T>(
@@ -70,6 +62,7 @@ export function createPostgresStore(options: PostgresStoreOptions): KeyStore {
   const { connections, read } = options
   const qualify = qualifyWith(options.schema)
   const sql = keyStoreStatements(qualify)
+  const subjects = subjectStatements(qualify)
   const historySql = historyStatements(qualify)
   const queryOf = (session?: Session): Query =>
     connections === 'separate' ? read : (session?.query ?? read)
@@ -85,9 +78,11 @@ export function createPostgresStore(options: PostgresStoreOptions): KeyStore {
       raced(() => write((query) => insertKey(query, sql, insertion), session)),
     changeState: (id, from, to, session) =>
       raced(() => write((query) => changeState(query, sql, id, from, to), session)),
+    destroyKey: (key, tombstone, session) =>
+      write((query) => destroyKey(query, { sql, subjects }, key, tombstone), session),
     replaceWraps: (key, wraps, session) =>
       write((query) => replaceWraps(query, sql, key, wraps), session),
-    ...subjectStore({ sql, subjects: subjectStatements(qualify), queryOf, write }),
+    ...subjectStore({ sql, subjects, queryOf, write }),
     insertIndexes: (records, session) =>
       write((query) => insertIndexes(query, sql, records), session),
     replaceIndex: (previous, next, session) =>
@@ -161,25 +156,6 @@ async function changeState(
   return (await query(sql.changeState, [id, from, to, epoch])).length === 1
 }
 
-async function replaceWraps(
-  query: Query,
-  sql: KeyStoreStatements,
-  { id, wraps: previous }: Pick<KeyRecord, 'id' | 'wraps'>,
-  wraps: readonly KeyWrap[],
-): Promise<boolean> {
-  const [key] = await query(sql.domainOfKey, [id])
-  if (key === undefined) return false
-  const epoch = await nextEpoch(query, sql, String(key.domain))
-  const present = listIn(await one(query, sql.loadWraps, [id]), 'wraps').map(wrapFromJson)
-  if (!sameWraps(present, previous)) return false
-  await query(sql.deleteWraps, [id])
-  for (const { providerUri, wrapped, createdAt } of wraps) {
-    await query(sql.insertWrap, [id, providerUri, toHex(wrapped), createdAt.toISOString()])
-  }
-  await query(sql.touchKey, [id, epoch])
-  return true
-}
-
 /** The part of the store that is about data subjects. */
 function subjectStore({
   sql,
@@ -237,11 +213,6 @@ async function replaceIndex(
   const epoch = await nextEpoch(query, sql, next.domain)
   const parameters = [...place(next), ...content(next), epoch, ...content(previous)]
   return (await query(sql.replaceIndex, parameters)).length === 1
-}
-
-async function nextEpoch(query: Query, sql: KeyStoreStatements, domain: string): Promise<number> {
-  await query(sql.lockDomain, [domain])
-  return epochOf(await one(query, sql.loadEpoch, [domain])) + 1
 }
 
 type Row = Record<string, unknown>

@@ -1,6 +1,6 @@
 import { MortiseError } from '../errors'
 import type { HistoryLink, HistoryText } from '../key-store/history'
-import type { KeyRecord, KeyState, KeyStore } from '../key-store/store'
+import type { KeyRecord, KeyState, KeyStore, Tombstone } from '../key-store/store'
 import type { KeyPurpose } from '../providers/provider'
 import { eventKey } from './events'
 import { type KeyringHealth, keyringHealth } from './health'
@@ -31,6 +31,8 @@ export interface KeyControl {
   addVersion(purpose: KeyPurpose): Promise<AddedKey | null>
   /** @returns false where the key was no longer in that state */
   changeState(key: KeyRecord, to: KeyState): Promise<boolean>
+  /** @returns false where the key is in another state by now, or has other wraps */
+  destroy(key: KeyRecord, tombstone: Tombstone): Promise<boolean>
   /** What was done in the domain: adding a record to its end, and reading a page behind a number. */
   readonly history: {
     append(text: HistoryText): Promise<HistoryLink>
@@ -67,6 +69,13 @@ export function keyringControl(parts: KeyringParts): KeyControl {
       open(async () => {
         if (!(await store().changeState(key.id, key.state, to))) return false
         emit({ type: 'key-state-changed', ...eventKey(key), from: key.state, to })
+        await snapshot.reloadAfterWrite()
+        return true
+      }),
+    destroy: (key, tombstone) =>
+      open(async () => {
+        if (!(await store().destroyKey(key, tombstone))) return false
+        emit({ type: 'key-state-changed', ...eventKey(key), from: key.state, to: 'destroyed' })
         await snapshot.reloadAfterWrite()
         return true
       }),

@@ -4,7 +4,12 @@ import { createTablesStatements, qualifyWith } from './create-tables'
 import { type JsonMembers, jsonList, malformed } from './json-members'
 import { epochOf, nextEpoch } from './postgres-epoch'
 import { isUniqueViolation, postgresStoreError } from './postgres-error'
-import { appendHistory, historyStatements, loadHistory } from './postgres-history'
+import {
+  appendHistory,
+  type HistoryStatements,
+  historyStatements,
+  loadHistory,
+} from './postgres-history'
 import { type KeyStoreStatements, keyStoreStatements } from './postgres-statements'
 import {
   countSubjectKeys,
@@ -63,7 +68,6 @@ export function createPostgresStore(options: PostgresStoreOptions): KeyStore {
   const qualify = qualifyWith(options.schema)
   const sql = keyStoreStatements(qualify)
   const subjects = subjectStatements(qualify)
-  const historySql = historyStatements(qualify)
   const queryOf = (session?: Session): Query =>
     connections === 'separate' ? read : (session?.query ?? read)
   const write: WriteTransaction = (work, session) =>
@@ -87,13 +91,7 @@ export function createPostgresStore(options: PostgresStoreOptions): KeyStore {
       write((query) => insertIndexes(query, sql, records), session),
     replaceIndex: (previous, next, session) =>
       write((query) => replaceIndex(query, sql, previous, next), session),
-    appendHistory: (domain, text) =>
-      write(async (query) => {
-        await query(sql.lockDomain, [domain])
-        return appendHistory(query, historySql, domain, text)
-      }),
-    loadHistory: (domain, page) =>
-      translated(() => loadHistory(queryOf(), historySql, domain, page)),
+    ...historyStore({ sql, history: historyStatements(qualify), queryOf, write }),
     createTables: () =>
       write(async (query) => {
         await query(CREATE_TABLES_LOCK, [])
@@ -186,6 +184,28 @@ function subjectStore({
         }
       }),
     loadTombstones: (domain) => translated(() => loadTombstones(queryOf(), subjects, domain)),
+  } satisfies Partial<KeyStore>
+}
+
+/** The part of the store that is about what was done. */
+function historyStore({
+  sql,
+  history,
+  queryOf,
+  write,
+}: {
+  readonly sql: KeyStoreStatements
+  readonly history: HistoryStatements
+  readonly queryOf: (session?: Session) => Query
+  readonly write: WriteTransaction
+}) {
+  return {
+    appendHistory: (domain, text) =>
+      write(async (query) => {
+        await query(sql.lockDomain, [domain])
+        return appendHistory(query, history, domain, text)
+      }),
+    loadHistory: (domain, page) => translated(() => loadHistory(queryOf(), history, domain, page)),
   } satisfies Partial<KeyStore>
 }
 

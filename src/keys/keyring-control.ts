@@ -1,6 +1,6 @@
 import { MortiseError } from '../errors'
 import type { HistoryLink, HistoryText } from '../key-store/history'
-import type { KeyRecord, KeyState, KeyStore, Tombstone } from '../key-store/store'
+import type { IndexRecord, KeyRecord, KeyState, KeyStore, Tombstone } from '../key-store/store'
 import type { KeyPurpose } from '../providers/provider'
 import { eventKey } from './events'
 import { type KeyringHealth, keyringHealth } from './health'
@@ -21,6 +21,8 @@ export interface KeyControl {
   readonly subjects: SubjectKeys
   /** Moving keys of data subjects from one KEK to another. */
   readonly subjectWraps: SubjectWraps
+  /** How long this keyring may use what another process has changed, in milliseconds. */
+  readonly stalenessMs: number
   /** All keys of the domain, read from the store now. */
   keys(): Promise<KeyRecord[]>
   /**
@@ -33,6 +35,8 @@ export interface KeyControl {
   changeState(key: KeyRecord, to: KeyState): Promise<boolean>
   /** @returns false where the key is in another state by now, or has other wraps */
   destroy(key: KeyRecord, tombstone: Tombstone): Promise<boolean>
+  /** What every index of the domain was made with, read from the store now. */
+  indexRecords(): Promise<IndexRecord[]>
   /** What was done in the domain: adding a record to its end, and reading a page behind a number. */
   readonly history: {
     append(text: HistoryText): Promise<HistoryLink>
@@ -53,8 +57,16 @@ export function keyringControl(parts: KeyringParts): KeyControl {
     closing.check()
     return work()
   }
+  const apply = (key: KeyRecord, to: KeyState, change: () => Promise<boolean>) =>
+    open(async () => {
+      if (!(await change())) return false
+      emit({ type: 'key-state-changed', ...eventKey(key), from: key.state, to })
+      await snapshot.reloadAfterWrite()
+      return true
+    })
   return {
     providers,
+    stalenessMs: config.times.epochPollMs,
     wraps: wrapControl({ providers, store, snapshot, emit, closing }),
     subjects,
     subjectWraps: new SubjectWraps({ domain, store, keks: (ids) => opening.keks(ids) }),
@@ -65,20 +77,9 @@ export function keyringControl(parts: KeyringParts): KeyControl {
         await snapshot.reloadAfterWrite()
         return added
       }),
-    changeState: (key, to) =>
-      open(async () => {
-        if (!(await store().changeState(key.id, key.state, to))) return false
-        emit({ type: 'key-state-changed', ...eventKey(key), from: key.state, to })
-        await snapshot.reloadAfterWrite()
-        return true
-      }),
-    destroy: (key, tombstone) =>
-      open(async () => {
-        if (!(await store().destroyKey(key, tombstone))) return false
-        emit({ type: 'key-state-changed', ...eventKey(key), from: key.state, to: 'destroyed' })
-        await snapshot.reloadAfterWrite()
-        return true
-      }),
+    changeState: (key, to) => apply(key, to, () => store().changeState(key.id, key.state, to)),
+    destroy: (key, tombstone) => apply(key, 'destroyed', () => store().destroyKey(key, tombstone)),
+    indexRecords: () => open(() => store().loadIndexes(domain)),
     history: {
       append: (text) => open(() => store().appendHistory(domain, text)),
       page: (after, limit) => open(() => store().loadHistory(domain, { after, limit })),

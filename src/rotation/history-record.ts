@@ -107,8 +107,7 @@ export async function recorded<T>(
   work: () => Promise<T>,
   resultOf: (result: T) => OperationResult,
 ): Promise<T> {
-  checkWords('actor', actor)
-  checkWords('reason', reason)
+  checkHistoryOptions({ actor, reason })
   const operation = toHex(randomBytes(8))
   const beganAt = new Date().toISOString()
   const begun = { operation, verb, beganAt, actor, reason, parameters, keyIds: [], counts: {} }
@@ -170,6 +169,12 @@ function sorted(members: object): object {
 }
 
 const MAX_WORDS = 1000
+
+/** @throws ERR_CONFIG for an `actor` or `reason` that is no text of at most 1,000 characters */
+export function checkHistoryOptions({ actor = '', reason = '' }: HistoryOptions): void {
+  checkWords('actor', actor)
+  checkWords('reason', reason)
+}
 
 function checkWords(option: string, text: unknown): void {
   const fits = typeof text === 'string' && text.length <= MAX_WORDS && !text.includes('\0')

@@ -56,5 +56,6 @@ async function rewrapDefinition(
 ): Promise<JobDefinition> {
   const tasks = []
   for (const table of tables) tasks.push(await rewrapTask(query, table, keys))
-  return { verb: 'rewrap', parameters: { keyId: keys.targetId }, tasks }
+  const { targetId } = keys
+  return { verb: 'rewrap', parameters: { keyId: targetId }, keyIds: [targetId], tasks }
 }

@@ -1,7 +1,8 @@
 import { MortiseError } from '../../errors'
+import { checkHistoryOptions, type HistoryOptions } from '../history-record'
 
 /** How a batch job runs. */
-export interface JobOptions {
+export interface JobOptions extends HistoryOptions {
   /**
    * Rows per page: what one statement locks, and what each worker holds in memory. 1 to 10,000.
    *
@@ -52,8 +53,6 @@ export interface JobOptions {
    * @defaultValue false
    */
   readonly retry?: boolean | undefined
-  /** Who runs it, for the history. */
-  readonly actor?: string | undefined
 }
 
 /** How far a job is with one table. */
@@ -87,6 +86,7 @@ export function checkOptions(options: JobOptions): CheckedOptions {
   checkRange('leaseSeconds', leaseSeconds, 1, 3600)
   checkRange('rowsPerSecond', rowsPerSecond, 1, 1_000_000_000)
   checkPositive('maxLagSeconds', maxLagSeconds)
+  checkHistoryOptions(options)
   if (dryRun && options.retry) {
     throw new MortiseError('ERR_CONFIG', 'retry takes up a job that was kept; dryRun keeps none')
   }

@@ -8,6 +8,7 @@ export interface LedgerStatements {
   readonly forgetEnded: string
   readonly insertJob: string
   readonly insertShards: string
+  readonly forgetJob: string
   readonly reopenJob: string
   readonly reopenRows: string
   readonly reopenShards: string
@@ -52,21 +53,26 @@ export function ledgerStatements(schema: string | null): LedgerStatements {
       SELECT $1, u.shard, u.table_name, u.lower_key, u.upper_key, 'open', 0, 0, 0
       FROM unnest($2::integer[], $3::text[], $4::text[], $5::text[])
         AS u(shard, table_name, lower_key, upper_key)`,
-    reopenJob: `UPDATE ${job} SET state = 'running', ended_at = NULL WHERE id = $1
-      AND state = 'ended' RETURNING id`,
-    reopenRows: `WITH gone AS (DELETE FROM ${row} WHERE job_id = $1 RETURNING shard, row_key, amount)
-      INSERT INTO ${row} SELECT $1, shard, row_key, '', 'left', sum(amount) FROM gone
+    forgetJob: `DELETE FROM ${job} WHERE id = $1`,
+    reopenJob: `INSERT INTO ${job} (id, domain, verb, parameters, state, actor, tables, created_at)
+      SELECT $2, domain, verb, parameters, 'running', $3, tables, clock_timestamp() FROM ${job}
+      WHERE id = $1 AND state = 'ended'
+      ON CONFLICT (domain, verb) WHERE state = 'running' DO NOTHING RETURNING id`,
+    reopenRows: `INSERT INTO ${row} (job_id, shard, row_key, column_name, code, amount)
+      SELECT $2, shard, row_key, '', 'left', sum(amount) FROM ${row} WHERE job_id = $1
       GROUP BY shard, row_key`,
-    reopenShards: `UPDATE ${shard} s SET state = 'left', failed = 0, owner = NULL, lease_until = NULL
-      WHERE job_id = $1 AND EXISTS (SELECT 1 FROM ${row} r
-        WHERE r.job_id = s.job_id AND r.shard = s.shard)`,
+    reopenShards: `UPDATE ${shard} s SET job_id = $2, failed = 0, owner = NULL, lease_until = NULL,
+        state = CASE WHEN EXISTS (SELECT 1 FROM ${row} r
+          WHERE r.job_id = $2 AND r.shard = s.shard) THEN 'left' ELSE 'done' END
+      WHERE s.job_id = $1`,
     isRunning: `SELECT 1 FROM ${job} WHERE id = $1 AND state = 'running'`,
-    claim: `UPDATE ${shard} s SET owner = $2, fence = s.fence + 1, lease_until = ${LEASE}
-      FROM (SELECT shard FROM ${shard} WHERE job_id = $1 AND state <> 'done'
+    // Materialized: a join that ran the subquery again for another row would lease that one as well.
+    claim: `WITH c AS MATERIALIZED (SELECT shard FROM ${shard} WHERE job_id = $1 AND state <> 'done'
           AND ($3::integer IS NULL OR shard = $3) AND ${running}
           AND (lease_until IS NULL OR lease_until < clock_timestamp())
-        ORDER BY shard LIMIT 1 FOR UPDATE SKIP LOCKED) AS c
-      WHERE s.job_id = $1 AND s.shard = c.shard
+        ORDER BY shard LIMIT 1 FOR UPDATE SKIP LOCKED)
+      UPDATE ${shard} s SET owner = $2, fence = s.fence + 1, lease_until = ${LEASE}
+      FROM c WHERE s.job_id = $1 AND s.shard = c.shard
       RETURNING s.shard, s.table_name, s.lower_key, s.upper_key, s.cursor_key, s.state, s.fence`,
     openShards: `SELECT count(*)::text AS count FROM ${shard} WHERE job_id = $1 AND state <> 'done'
       AND ($2::integer IS NULL OR shard = $2)`,

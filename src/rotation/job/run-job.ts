@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { EncryptedSchema } from '../../schema'
 import { tableLabel } from '../table-path'
 import { dryLedger } from './dry-ledger'
+import { type JobHistory, type JobSubject, jobHistory } from './job-history'
 import { type CheckedOptions, checkOptions, type JobOptions } from './job-options'
 import {
   type JobFailure,
@@ -11,21 +12,18 @@ import {
   MAX_REPORTED,
   sumCounts,
 } from './job-report'
-import { LeaseLost, type Ledger, type LedgerFailure } from './ledger'
+import { type Job, LeaseLost, type Ledger, type LedgerFailure } from './ledger'
 import { createPace } from './pace'
 import { planShards } from './plan-shards'
 import { runShard, type ShardRun } from './run-shard'
 import { type JobPlan, openStoredLedger, reopenStoredLedger } from './stored-ledger'
 import type { TableTask } from './table-task'
 
-/** A job as a verb describes it. */
-export interface JobDefinition {
-  readonly verb: string
-  /**
-   * What the work depends on beside the tables and columns. A run with equal parameters, now or after a
-   * crash, in this process or another, joins the job; one with others takes its place.
-   */
-  readonly parameters: Readonly<Record<string, string | number | boolean | null>>
+/**
+ * A job as a verb describes it. A run with the same verb, parameters, tables and columns, now or after
+ * a crash, in this process or another, joins the job; one with others takes its place.
+ */
+export interface JobDefinition extends JobSubject {
   readonly tasks: readonly TableTask[]
 }
 
@@ -70,18 +68,21 @@ async function openJob(
   const options = checkOptions(given)
   options.signal?.throwIfAborted()
   const began = performance.now()
-  const ledger = await openLedger(schema, definition, options)
+  const history = jobHistory(schema.keyring, definition, options)
+  const ledger = await openLedger(schema, definition, options, history)
+  await history.begun(ledger.job)
   return {
     ledger,
     work: (shard) => work(schema, definition, options, ledger, shard),
     report: async () => {
+      const report = await reportOf(ledger, definition.tasks)
+      await history.ended(ledger.job, sumCounts(report.tables))
       await ledger.end()
       // What others wrote meanwhile has been dealt with as well.
       for (const { table, total } of ledger.job.tables) {
         options.onProgress({ table, done: total, total })
       }
-      const seconds = (performance.now() - began) / 1000
-      return reportOf(ledger, definition.tasks, seconds)
+      return { ...report, seconds: (performance.now() - began) / 1000 }
     },
   }
 }
@@ -90,6 +91,7 @@ async function openLedger(
   schema: EncryptedSchema,
   { verb, parameters, tasks }: JobDefinition,
   options: CheckedOptions,
+  history: JobHistory,
 ): Promise<Ledger> {
   const { dryRun, retry = false, leaseSeconds, actor = '' } = options
   const plan = () => planJob(schema, tasks, options.shardRows)
@@ -99,9 +101,9 @@ async function openLedger(
   }
   const places = tasks.map(({ table }) => [tableLabel(table), table.columns.map((c) => c.column)])
   const identity = { verb, parameters: JSON.stringify([parameters, places]), actor }
-  return retry
-    ? reopenStoredLedger(schema, identity, leaseSeconds)
-    : openStoredLedger(schema, identity, leaseSeconds, plan)
+  if (retry) return reopenStoredLedger(schema, identity, leaseSeconds)
+  const superseded = (job: Job) => history.ended(job, null)
+  return openStoredLedger(schema, identity, leaseSeconds, { plan, superseded })
 }
 
 async function planJob(
@@ -202,8 +204,7 @@ async function progressOf(
 async function reportOf(
   { job, counts, failures }: Ledger,
   tasks: readonly TableTask[],
-  seconds: number,
-): Promise<JobReport> {
+): Promise<Omit<JobReport, 'seconds'>> {
   const perTable = await counts()
   const none = { done: 0, skipped: 0, failedCount: 0 }
   const tables: JobTableReport[] = job.tables.map(({ table, current }) => ({
@@ -212,7 +213,7 @@ async function reportOf(
     ...(perTable.get(table) ?? none),
   }))
   const failed = (await failures(MAX_REPORTED)).map((failure) => failureOf(tasks, failure))
-  return { jobId: job.id, ...sumCounts(tables), failed, tables, seconds }
+  return { jobId: job.id, ...sumCounts(tables), failed, tables }
 }
 
 function failureOf(tasks: readonly TableTask[], failure: LedgerFailure): JobFailure {

@@ -28,12 +28,20 @@ export interface JobPlan {
   readonly shards: readonly PlannedShard[]
 }
 
+/** What is asked of the verb where a job begins. */
+interface JobBeginning {
+  /** Counts and divides the tables; takes as long as that takes. */
+  readonly plan: () => Promise<JobPlan>
+  /** Told before a job with other parameters is ended. */
+  readonly superseded: (job: Job) => Promise<void>
+}
+
 /** The running job of a verb, joined or begun. */
 export async function openStoredLedger(
   schema: EncryptedSchema,
   identity: JobIdentity,
   leaseSeconds: number,
-  plan: () => Promise<JobPlan>,
+  { plan, superseded }: JobBeginning,
 ): Promise<Ledger> {
   const sql = ledgerStatements(schema.ownSchema)
   const { domain } = schema.keyring
@@ -42,37 +50,44 @@ export async function openStoredLedger(
     if (running?.parameters === identity.parameters) {
       return storedLedger(schema, sql, jobOf(running), leaseSeconds)
     }
-    if (running) await schema.query(sql.supersede, [running.id])
+    if (running) {
+      await superseded(jobOf(running))
+      await schema.query(sql.supersede, [running.id])
+    }
     await begin(schema, sql, identity, await plan())
   }
 }
 
 /**
- * The last job of a verb that ended, with the rows that it had to leave.
+ * A new job of the rows that the last one of its verb had to leave, or the one that runs.
  *
  * @throws ERR_CONFIG where there is none, or it had other parameters
  */
 export async function reopenStoredLedger(
   schema: EncryptedSchema,
-  identity: JobIdentity,
+  { verb, parameters, actor }: JobIdentity,
   leaseSeconds: number,
 ): Promise<Ledger> {
   const sql = ledgerStatements(schema.ownSchema)
-  const { verb, parameters } = identity
-  const [ended] = await ask(schema.query, sql.findEnded, [schema.keyring.domain, verb])
-  if (ended?.parameters !== parameters) {
-    throw new MortiseError(
-      'ERR_CONFIG',
-      `there is no ${verb} that ended and can be taken up again; run it without retry`,
-    )
+  const { domain } = schema.keyring
+  const [ended] = await ask(schema.query, sql.findEnded, [domain, verb])
+  if (ended?.parameters === parameters) {
+    const id = randomBytes(8).toString('hex')
+    await schema.transaction(async (query) => {
+      if ((await query(sql.reopenJob, [ended.id, id, actor])).length === 0) return
+      await query(sql.reopenRows, [ended.id, id])
+      await query(sql.reopenShards, [ended.id, id])
+      await query(sql.forgetJob, [ended.id])
+    })
   }
-  await schema.transaction(async (query) => {
-    const reopened = await query(sql.reopenJob, [ended.id])
-    if (reopened.length === 0) return
-    await query(sql.reopenRows, [ended.id])
-    await query(sql.reopenShards, [ended.id])
-  })
-  return storedLedger(schema, sql, jobOf(ended), leaseSeconds)
+  const [running] = await schema.query(sql.findRunning, [domain, verb])
+  if (running?.parameters === parameters) {
+    return storedLedger(schema, sql, jobOf(running), leaseSeconds)
+  }
+  throw new MortiseError(
+    'ERR_CONFIG',
+    `there is no ${verb} that ended and can be taken up again; run it without retry`,
+  )
 }
 
 /** Where another process was first, nothing is kept: the caller joins that one's job. */

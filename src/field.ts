@@ -115,7 +115,12 @@ export function defineField(options: FieldOptions): Field {
     values,
     exact,
     bucketing,
-    declaration: { fieldId, exact: declaredExact(exact), range: bucketing?.parameters ?? null },
+    declaration: {
+      fieldId,
+      exact: declaredExact(exact),
+      range: bucketing?.parameters ?? null,
+      next: null,
+    },
     indexName: indexName(fieldId, exact),
     context: contextPerDomain(options, type),
     encode: (value) => {

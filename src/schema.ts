@@ -20,10 +20,31 @@ export interface EncryptedTableColumn {
   readonly rangeColumn: string | null
   /** All columns of the field's tokens and buckets. Nullable where the field has a subject. */
   readonly indexColumns: readonly string[]
+  /** What its indexes are declared to change to; null where nothing is. */
+  readonly change: IndexChangeColumns | null
   /** The subject whose key seals the field; null for a field without one. */
   readonly subject: OwnerColumn<string> | null
   /** The primary key that the field is bound to; null where its values may be moved between rows. */
   readonly row: OwnerColumn<Buffer> | null
+}
+
+/** A change of a field's indexes, as `reindex` needs it. */
+export interface IndexChangeColumns {
+  /** Makes the tokens and buckets of the generation to come. */
+  readonly next: Field
+  /** Columns of the exact tokens; null where there are none. */
+  readonly exact: ChangedColumns | null
+  /** Columns of the buckets; null where these stay as they are. */
+  readonly range: ChangedColumns | null
+  /** Whether a unique constraint or index is over a column beside. */
+  readonly isUnique: boolean
+}
+
+/** Where an index is and where the generation to come is written. */
+export interface ChangedColumns {
+  readonly own: string
+  /** Null where the field had no such index: then the own column is written. */
+  readonly beside: string | null
 }
 
 /** A column whose value, in its own row, says how the envelopes of that row are sealed. */

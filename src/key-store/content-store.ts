@@ -1,13 +1,12 @@
 import {
   changeState,
-  destroyKey,
   epochOf,
   insertIndexes,
   insertKey,
+  removeIndex,
   replaceIndex,
   replaceWraps,
   type StoreContent,
-  shownKeys,
 } from './content'
 import { appendHistory, pageHistory } from './content-history'
 import {
@@ -37,12 +36,12 @@ export function contentStore(
   return {
     loadKeys: async (domain) => {
       const content = await read()
-      return { epoch: epochOf(content, domain), keys: shownKeys(content, domain) }
+      const keys = content.keys.filter((key) => key.domain === domain)
+      return { epoch: epochOf(content, domain), keys }
     },
     loadEpoch: async (domain) => epochOf(await read(), domain),
     insertKey: (insertion) => update((content) => insertKey(content, insertion)),
     changeState: (id, from, to) => update((content) => changeState(content, id, from, to)),
-    destroyKey: (key, tombstone) => update((content) => destroyKey(content, key, tombstone)),
     replaceWraps: (key, wraps) => update((content) => replaceWraps(content, key, wraps)),
     ...subjectStore(read, update),
     ...historyStore(read, update),
@@ -52,6 +51,7 @@ export function contentStore(
       await update((content) => insertIndexes(content, records))
     },
     replaceIndex: (previous, next) => update((content) => replaceIndex(content, previous, next)),
+    removeIndex: (record) => update((content) => removeIndex(content, record)),
   }
 }
 

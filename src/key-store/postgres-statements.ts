@@ -31,6 +31,8 @@ export interface KeyStoreStatements {
   readonly insertIndex: string
   /** The same, then the previous (key id, normaliser, bits, range, group, state) -> a row if equal. */
   readonly replaceIndex: string
+  /** The parameters of `insertIndex` -> a row if the record was equal and not the last of its name. */
+  readonly removeIndex: string
 }
 
 /**
@@ -39,10 +41,7 @@ export interface KeyStoreStatements {
  * TypeORM gives the rows of an UPDATE in a shape of its own.
  */
 export function keyStoreStatements(qualify: QualifyTable): KeyStoreStatements {
-  const [key, wrap, index, tombstone] = [
-    ...['mortise_key', 'mortise_key_wrap', 'mortise_index', 'mortise_tombstone'],
-  ].map(qualify)
-  const buried = `EXISTS (SELECT 1 FROM ${tombstone} t WHERE t.id = k.id)`
+  const [key, wrap, index] = ['mortise_key', 'mortise_key_wrap', 'mortise_index'].map(qualify)
   const epoch = epochExpression(qualify)
   const wraps = (keyId: string): string => `(SELECT coalesce(json_agg(json_build_object(
       'providerUri', w.provider_uri, 'wrapped', encode(w.wrapped, 'hex'),
@@ -51,10 +50,8 @@ export function keyStoreStatements(qualify: QualifyTable): KeyStoreStatements {
   return {
     loadKeys: `SELECT ${epoch}, (SELECT coalesce(json_agg(json_build_object(
         'id', encode(k.id, 'hex'), 'domain', k.domain, 'purpose', k.purpose, 'version', k.version,
-        'state', CASE WHEN ${buried} THEN 'destroyed' ELSE k.state END,
-        'kcv', encode(k.kcv, 'hex'), 'createdAt', ${iso('k.created_at')},
-        'stateChangedAt', ${iso('k.state_changed_at')}, 'epoch', k.epoch,
-        'wraps', CASE WHEN ${buried} THEN '[]'::json ELSE ${wraps('k.id')} END
+        'state', k.state, 'kcv', encode(k.kcv, 'hex'), 'createdAt', ${iso('k.created_at')},
+        'stateChangedAt', ${iso('k.state_changed_at')}, 'epoch', k.epoch, 'wraps', ${wraps('k.id')}
       ) ORDER BY k.purpose, k.version), '[]') FROM ${key} k WHERE k.domain = $1)::text AS keys`,
     loadEpoch: `SELECT ${epoch}`,
     loadIndexes: `SELECT coalesce(json_agg(json_build_object(
@@ -91,6 +88,16 @@ export function keyStoreStatements(qualify: QualifyTable): KeyStoreStatements {
         AND normaliser IS NOT DISTINCT FROM $13 AND bits IS NOT DISTINCT FROM $14
         AND range_parameters IS NOT DISTINCT FROM $15 AND shared_group IS NOT DISTINCT FROM $16
         AND state = $17 RETURNING 1 AS one) SELECT one FROM changed`,
+    removeIndex: `WITH kept AS (UPDATE ${index} SET epoch = $11
+      WHERE domain = $1 AND kind = $2 AND name = $3 AND generation <> $4 AND EXISTS (
+        SELECT 1 FROM ${index} r WHERE r.domain = $1 AND r.kind = $2 AND r.name = $3
+          AND r.generation = $4 AND r.index_key_id IS NOT DISTINCT FROM decode($5, 'hex')
+          AND r.normaliser IS NOT DISTINCT FROM $6 AND r.bits IS NOT DISTINCT FROM $7
+          AND r.range_parameters IS NOT DISTINCT FROM $8 AND r.shared_group IS NOT DISTINCT FROM $9
+          AND r.state = $10) RETURNING 1),
+      removed AS (DELETE FROM ${index} WHERE domain = $1 AND kind = $2 AND name = $3
+        AND generation = $4 AND EXISTS (SELECT 1 FROM kept) RETURNING 1 AS one)
+      SELECT one FROM removed`,
   }
 }
 

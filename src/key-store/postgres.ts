@@ -1,15 +1,11 @@
 import { toHex } from '../bytes'
-import { follows } from './content'
+import { follows, sameWraps } from './content'
 import { createTablesStatements, qualifyWith } from './create-tables'
-import { type JsonMembers, jsonList, malformed } from './json-members'
-import { epochOf, nextEpoch } from './postgres-epoch'
+import { epochOf } from './postgres-epoch'
 import { isUniqueViolation, postgresStoreError } from './postgres-error'
-import {
-  appendHistory,
-  type HistoryStatements,
-  historyStatements,
-  loadHistory,
-} from './postgres-history'
+import { appendHistory, historyStatements, loadHistory } from './postgres-history'
+import { indexWrites, loadIndexes } from './postgres-indexes'
+import { listIn, nextEpoch, one } from './postgres-rows'
 import { type KeyStoreStatements, keyStoreStatements } from './postgres-statements'
 import {
   countSubjectKeys,
@@ -22,9 +18,8 @@ import {
   type SubjectStatements,
   subjectStatements,
 } from './postgres-subjects'
-import { destroyKey, replaceWraps } from './postgres-wraps'
-import { indexFromJson, keyFromJson } from './record-json'
-import type { IndexRecord, KeyInsertion, KeyState, KeyStore, Query, Session } from './store'
+import { keyFromJson, wrapFromJson } from './record-json'
+import type { KeyInsertion, KeyRecord, KeyState, KeyStore, KeyWrap, Query, Session } from './store'
 
 /** Runs `work` in one READ COMMITTED transaction: committed when it resolves, rolled back else. */
 export type WriteTransaction = <T>(
@@ -51,8 +46,6 @@ export interface PostgresStoreOptions {
   readonly schema?: string | undefined
 }
 
-const ORIGIN = 'the key store in PostgreSQL'
-const MAX_RECORDS = 100_000
 const MAX_VERSION = 2 ** 31 - 1
 const CREATE_TABLES_LOCK = `SELECT pg_advisory_xact_lock(hashtextextended('mortise tables', 0))`
 
@@ -67,7 +60,7 @@ export function createPostgresStore(options: PostgresStoreOptions): KeyStore {
   const { connections, read } = options
   const qualify = qualifyWith(options.schema)
   const sql = keyStoreStatements(qualify)
-  const subjects = subjectStatements(qualify)
+  const historySql = historyStatements(qualify)
   const queryOf = (session?: Session): Query =>
     connections === 'separate' ? read : (session?.query ?? read)
   const write: WriteTransaction = (work, session) =>
@@ -77,21 +70,22 @@ export function createPostgresStore(options: PostgresStoreOptions): KeyStore {
     loadKeys: (domain, session) => translated(() => loadKeys(queryOf(session), sql, domain)),
     loadEpoch: (domain, session) =>
       translated(async () => epochOf(await one(queryOf(session), sql.loadEpoch, [domain]))),
-    loadIndexes: (domain, session) => translated(() => loadIndexes(queryOf(session), sql, domain)),
     insertKey: (insertion, session) =>
       raced(() => write((query) => insertKey(query, sql, insertion), session)),
     changeState: (id, from, to, session) =>
       raced(() => write((query) => changeState(query, sql, id, from, to), session)),
-    destroyKey: (key, tombstone, session) =>
-      write((query) => destroyKey(query, { sql, subjects }, key, tombstone), session),
     replaceWraps: (key, wraps, session) =>
       write((query) => replaceWraps(query, sql, key, wraps), session),
-    ...subjectStore({ sql, subjects, queryOf, write }),
-    insertIndexes: (records, session) =>
-      write((query) => insertIndexes(query, sql, records), session),
-    replaceIndex: (previous, next, session) =>
-      write((query) => replaceIndex(query, sql, previous, next), session),
-    ...historyStore({ sql, history: historyStatements(qualify), queryOf, write }),
+    ...subjectStore({ sql, subjects: subjectStatements(qualify), queryOf, write }),
+    loadIndexes: (domain, session) => translated(() => loadIndexes(queryOf(session), sql, domain)),
+    ...indexWrites(sql, write),
+    appendHistory: (domain, text) =>
+      write(async (query) => {
+        await query(sql.lockDomain, [domain])
+        return appendHistory(query, historySql, domain, text)
+      }),
+    loadHistory: (domain, page) =>
+      translated(() => loadHistory(queryOf(), historySql, domain, page)),
     createTables: () =>
       write(async (query) => {
         await query(CREATE_TABLES_LOCK, [])
@@ -107,14 +101,6 @@ async function loadKeys(
 ): ReturnType<KeyStore['loadKeys']> {
   const row = await one(query, sql.loadKeys, [domain])
   return { epoch: epochOf(row), keys: listIn(row, 'keys').map(keyFromJson) }
-}
-
-async function loadIndexes(
-  query: Query,
-  sql: KeyStoreStatements,
-  domain: string,
-): Promise<IndexRecord[]> {
-  return listIn(await one(query, sql.loadIndexes, [domain]), 'indexes').map(indexFromJson)
 }
 
 async function insertKey(
@@ -154,6 +140,25 @@ async function changeState(
   return (await query(sql.changeState, [id, from, to, epoch])).length === 1
 }
 
+async function replaceWraps(
+  query: Query,
+  sql: KeyStoreStatements,
+  { id, wraps: previous }: Pick<KeyRecord, 'id' | 'wraps'>,
+  wraps: readonly KeyWrap[],
+): Promise<boolean> {
+  const [key] = await query(sql.domainOfKey, [id])
+  if (key === undefined) return false
+  const epoch = await nextEpoch(query, sql, String(key.domain))
+  const present = listIn(await one(query, sql.loadWraps, [id]), 'wraps').map(wrapFromJson)
+  if (!sameWraps(present, previous)) return false
+  await query(sql.deleteWraps, [id])
+  for (const { providerUri, wrapped, createdAt } of wraps) {
+    await query(sql.insertWrap, [id, providerUri, toHex(wrapped), createdAt.toISOString()])
+  }
+  await query(sql.touchKey, [id, epoch])
+  return true
+}
+
 /** The part of the store that is about data subjects. */
 function subjectStore({
   sql,
@@ -185,74 +190,6 @@ function subjectStore({
       }),
     loadTombstones: (domain) => translated(() => loadTombstones(queryOf(), subjects, domain)),
   } satisfies Partial<KeyStore>
-}
-
-/** The part of the store that is about what was done. */
-function historyStore({
-  sql,
-  history,
-  queryOf,
-  write,
-}: {
-  readonly sql: KeyStoreStatements
-  readonly history: HistoryStatements
-  readonly queryOf: (session?: Session) => Query
-  readonly write: WriteTransaction
-}) {
-  return {
-    appendHistory: (domain, text) =>
-      write(async (query) => {
-        await query(sql.lockDomain, [domain])
-        return appendHistory(query, history, domain, text)
-      }),
-    loadHistory: (domain, page) => translated(() => loadHistory(queryOf(), history, domain, page)),
-  } satisfies Partial<KeyStore>
-}
-
-async function insertIndexes(
-  query: Query,
-  sql: KeyStoreStatements,
-  records: readonly IndexRecord[],
-): Promise<void> {
-  // Locks are taken in one order, so that two writers cannot wait for each other.
-  for (const domain of [...new Set(records.map((record) => record.domain))].sort()) {
-    const epoch = await nextEpoch(query, sql, domain)
-    for (const record of records.filter((candidate) => candidate.domain === domain)) {
-      await query(sql.insertIndex, [...place(record), ...content(record), epoch])
-    }
-  }
-}
-
-async function replaceIndex(
-  query: Query,
-  sql: KeyStoreStatements,
-  previous: IndexRecord,
-  next: IndexRecord,
-): Promise<boolean> {
-  if (place(previous).join(' ') !== place(next).join(' ')) return false
-  const epoch = await nextEpoch(query, sql, next.domain)
-  const parameters = [...place(next), ...content(next), epoch, ...content(previous)]
-  return (await query(sql.replaceIndex, parameters)).length === 1
-}
-
-type Row = Record<string, unknown>
-
-async function one(query: Query, sql: string, parameters: readonly unknown[]): Promise<Row> {
-  const [row] = await query(sql, parameters)
-  return row ?? malformed(ORIGIN, 'answer')
-}
-
-function listIn(row: Row, column: string): JsonMembers[] {
-  return jsonList(row[column], column, MAX_RECORDS, ORIGIN)
-}
-
-function place({ domain, kind, name, generation }: IndexRecord): readonly (string | number)[] {
-  return [domain, kind, name, generation]
-}
-
-function content(record: IndexRecord): readonly (string | number | null)[] {
-  const { indexKeyId, normaliser, bits, range, group, state } = record
-  return [indexKeyId, normaliser, bits, range, group, state]
 }
 
 async function translated<T>(work: () => Promise<T>): Promise<T> {

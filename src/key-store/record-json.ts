@@ -1,7 +1,7 @@
 import { toHex } from '../bytes'
 import { MAX_WRAPPED_BYTES } from '../providers/provider'
 import { type JsonMembers, malformed } from './json-members'
-import type { IndexRecord, KeyRecord, KeyWrap } from './store'
+import { INDEX_STATES, type IndexRecord, type KeyRecord, type KeyWrap } from './store'
 
 /** Limits of the format: more wraps or longer blobs were not written by mortise. */
 const MAX_WRAPS = 8
@@ -33,18 +33,12 @@ export function keyToJson(record: KeyRecord): unknown {
 /** Inverse of {@link keyToJson} for untrusted JSON. */
 export function keyFromJson(json: JsonMembers): KeyRecord {
   const key = keyMembers(json)
-  const whole = hasMaterial(key) || namesOneProvider(key) || isGone(key)
-  return whole ? key : malformed('the key store', 'kcv')
+  return hasMaterial(key) || namesOneProvider(key) ? key : malformed('the key store', 'kcv')
 }
 
 /** A key with material has a whole check value and whole wraps. */
 function hasMaterial({ kcv, wraps }: KeyRecord): boolean {
   return kcv.length === KCV_BYTES && wraps.every(({ wrapped }) => wrapped.length > 0)
-}
-
-/** Of a destroyed key without material, not even the provider's name is left. */
-function isGone({ purpose, state, kcv, wraps }: KeyRecord): boolean {
-  return purpose === 'data' && state === 'destroyed' && kcv.length === 0 && wraps.length === 0
 }
 
 /** A key without material has none anywhere, and names the one provider that wraps its DEKs. */
@@ -92,6 +86,6 @@ export function indexFromJson(json: JsonMembers): IndexRecord {
     bits: json.isNull('bits') ? null : json.integer('bits', 8, 128),
     range: optionalText('range', /^[^\0]*$/),
     group: optionalText('group', NAME),
-    state: json.oneOf('state', ['active', 'next']),
+    state: json.oneOf('state', INDEX_STATES),
   }
 }

@@ -51,8 +51,29 @@ export interface IndexRecord {
   readonly range: string | null
   /** The group whose key this field's tokens use; `null` where the field has its own. */
   readonly group: string | null
-  readonly state: 'active' | 'next'
+  readonly state: IndexState
 }
+
+/**
+ * `active`, or how far a `reindex` to this generation is. Of each name at most two records exist, and
+ * where there are two, one is `active` and the other is not.
+ *
+ * @see docs/how-to/change-an-index.md
+ */
+export type IndexState = (typeof INDEX_STATES)[number]
+
+/** In the order in which a generation goes through them. */
+export const INDEX_STATES = [
+  'required',
+  'written',
+  'asked',
+  'left',
+  'copied',
+  'settled',
+  'released',
+  'emptied',
+  'active',
+] as const
 
 /** The key of one data subject, wrapped by a `data` KEK of its domain. */
 export interface SubjectKeyRecord {
@@ -68,7 +89,7 @@ export interface SubjectKeyRecord {
   readonly createdAt: Date
 }
 
-/** That a key was destroyed on purpose: kept for ever, and for subject keys replayed after a restore. */
+/** That a subject key was destroyed on purpose: kept for ever, and replayed after a restore. */
 export interface Tombstone {
   /** The id of the key that was destroyed. */
   readonly id: string
@@ -117,10 +138,7 @@ export interface KeyStore {
    * back transaction takes them along. The keyring then keeps nothing that it read in a transaction.
    */
   readonly writesOnSession?: boolean
-  /**
-   * All keys of a domain with their wraps, and the domain's epoch (0 for an empty one). A key that has
-   * a tombstone is `destroyed` and has no wraps, even if a restored backup brought it back.
-   */
+  /** All keys of a domain with their wraps, and the domain's epoch (0 for an empty one). */
   loadKeys(domain: string, session?: Session): Promise<{ epoch: number; keys: KeyRecord[] }>
   /** The domain's epoch alone: the cheap question of the staleness poll. */
   loadEpoch(domain: string, session?: Session): Promise<number>
@@ -138,17 +156,6 @@ export interface KeyStore {
    * @returns false where the key was not in state `from`
    */
   changeState(id: string, from: KeyState, to: KeyState, session?: Session): Promise<boolean>
-  /**
-   * Destroys a key that is still in that state and has these wraps: it becomes `destroyed`, its wraps
-   * go, and a tombstone stays, in one transaction that raises the domain's epoch.
-   *
-   * @returns false where the key is another one by now: nothing was changed
-   */
-  destroyKey(
-    key: Pick<KeyRecord, 'id' | 'state' | 'wraps'>,
-    tombstone: Tombstone,
-    session?: Session,
-  ): Promise<boolean>
   /**
    * Replaces the wraps of a key, if they are still those of `key`, raising the domain's epoch.
    *
@@ -240,6 +247,13 @@ export interface KeyStore {
    * @returns false where it no longer equals `previous`: nothing was changed
    */
   replaceIndex(previous: IndexRecord, next: IndexRecord, session?: Session): Promise<boolean>
+  /**
+   * Removes one generation of an index that still equals `record`, raising its domain's epoch. The last
+   * one of a name is never removed.
+   *
+   * @returns false where it no longer equals `record`, or is the last one: nothing was changed
+   */
+  removeIndex(record: IndexRecord, session?: Session): Promise<boolean>
   /** Makes the tables (or the file) where they do not exist. */
   createTables?(): Promise<void>
   close?(): Promise<void>

@@ -91,6 +91,8 @@ export interface IndexName {
   readonly kind: 'field' | 'group' | 'subject'
   /** The field id, the group's name, or empty for the domain's subjects. */
   readonly name: string
+  /** Set for the generation that a `reindex` of the field makes, and after it, made. */
+  readonly generation?: 'next'
 }
 
 /** The key of one field's (or group's) exact tokens. */
@@ -112,6 +114,25 @@ export interface IndexDeclaration {
   } | null
   /** Canonical text of the range parameters; `null` without a range index. */
   readonly range: string | null
+  /** What a `reindex` is to change the index to; `null` where nothing is to change. */
+  readonly next: Pick<IndexDeclaration, 'fieldId' | 'exact' | 'range'> | null
+}
+
+/**
+ * Where a field's index is asked: the parameters before the change in the field's own columns, those
+ * after it in the columns for the change, or those after it in the field's own columns.
+ */
+export type IndexFace = 'current' | 'next' | 'final'
+
+/** What a process may do with the indexes of one field, as far as a `reindex` of it is. */
+export interface IndexStage {
+  /** Which generation is written into the field's own columns. */
+  readonly ownColumns: 'current' | 'next'
+  /** What is written into the columns for the change, which are emptied rather than left stale. */
+  readonly nextColumns: 'next' | 'null'
+  /** The faces that are right, the one to ask first. */
+  readonly asks: readonly IndexFace[]
+  readonly mayWrite: boolean
 }
 
 /**
@@ -192,4 +213,18 @@ export interface KeyAccess {
   knownFieldIds(session?: Session): Promise<string[]>
   /** The token key of a declared field or group. */
   tokenKey(name: IndexName, session?: Session): Promise<TokenKey>
+  /**
+   * What this process may do now with the indexes of a declared field, as new as the staleness bound.
+   *
+   * @throws ERR_INDEX_CHANGED where its declaration is not what rows are indexed with
+   */
+  indexStage(fieldId: string, session?: Session): Promise<IndexStage>
+  /**
+   * The same from memory, however old that is; undefined before the index records were first read.
+   *
+   * @throws ERR_INDEX_CHANGED as {@link KeyAccess.indexStage}
+   */
+  knownIndexStage(fieldId: string): IndexStage | undefined
+  /** How old what {@link KeyAccess.knownIndexStage} knows may get, for those who keep it new: ms. */
+  readonly stalenessMs: number
 }

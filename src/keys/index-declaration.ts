@@ -19,7 +19,11 @@ export function declaredRecords(
   ]
 }
 
-function fieldRecord(domain: string, { fieldId, exact, range }: IndexDeclaration): IndexRecord {
+/** The record of a field; where it needs a key, `indexKeyId` is left `null`. */
+export function fieldRecord(
+  domain: string,
+  { fieldId, exact, range }: Pick<IndexDeclaration, 'fieldId' | 'exact' | 'range'>,
+): IndexRecord {
   const { normaliser = null, bits = null, group = null } = exact ?? {}
   return { ...blank(domain, 'field', fieldId), normaliser, bits, group, range }
 }
@@ -40,7 +44,7 @@ export function hasOwnKey(record: IndexRecord): boolean {
 }
 
 /** One text per (kind, name), for maps. */
-export function indexNameText({ kind, name }: IndexName): string {
+export function indexNameText({ kind, name }: Pick<IndexName, 'kind' | 'name'>): string {
   return `${kind} ${name}`
 }
 
@@ -56,42 +60,58 @@ export function checkAgreement(declarations: Iterable<IndexDeclaration>): void {
     if (other !== undefined && other.text !== text) throw disagreement(name, fieldId, other.fieldId)
     seen.set(name, { fieldId, text })
   }
-  for (const { fieldId, exact, range } of declarations) {
-    agree(`field ${fieldId}`, fieldId, JSON.stringify([exact, range]))
+  for (const { fieldId, exact, range, next } of declarations) {
+    agree(`field ${fieldId}`, fieldId, JSON.stringify([exact, range, next]))
     if (exact !== null && exact.group !== null) {
       agree(`group ${exact.group}`, fieldId, JSON.stringify([exact.normaliser, exact.bits]))
     }
   }
 }
 
-/**
- * @throws ERR_INDEX_CHANGED where rows were indexed otherwise than is declared now
- */
-export function checkUnchanged(stored: IndexRecord, declared: IndexRecord): void {
+/** What a stored record was made with and is declared otherwise, as text; null where they agree. */
+export function differenceFrom(stored: IndexRecord, declared: IndexRecord): string | null {
   const differences = (['normaliser', 'bits', 'group', 'range'] as const)
     .filter((what) => stored[what] !== declared[what])
     .map((what) => `${what} ${shown(stored[what])}, declared ${shown(declared[what])}`)
-  if (differences.length === 0) return
-  throw new MortiseError(
-    'ERR_INDEX_CHANGED',
-    `${stored.kind} ${stored.name} is indexed with ${differences.join('; ')}: rows that exist would be missed. Restore the declaration, or run \`reindex\` to change the index row by row`,
-    { field: stored.name },
-  )
+  return differences.length === 0 ? null : differences.join('; ')
+}
+
+/** The generations of one index. */
+export interface Generations {
+  /** What rows are indexed with. */
+  readonly active: IndexRecord
+  /** What a `reindex` changes them to; null where none is under way. */
+  readonly next: IndexRecord | null
 }
 
 /**
- * The one record of each name.
+ * The generations of each name.
  *
- * @throws ERR_INDEX_CHANGED for a name with several generations: this release keeps one
+ * A single record counts as active, whatever its state: the last step of a `reindex` removes the one
+ * before it first.
+ *
+ * @throws ERR_INDEX_CHANGED for what no `reindex` of this release leaves
  */
-export function recordsByName(records: readonly IndexRecord[]): ReadonlyMap<string, IndexRecord> {
-  const byName = new Map<string, IndexRecord>()
+export function generationsByName(
+  records: readonly IndexRecord[],
+): ReadonlyMap<string, Generations> {
+  const byName = new Map<string, IndexRecord[]>()
   for (const record of records) {
     const text = indexNameText(record)
-    if (byName.has(text) || record.state !== 'active') throw severalGenerations(record)
-    byName.set(text, record)
+    byName.set(text, [...(byName.get(text) ?? []), record])
   }
-  return byName
+  return new Map([...byName].map(([name, ofName]) => [name, generationsOf(ofName)]))
+}
+
+function generationsOf(records: readonly IndexRecord[]): Generations {
+  const [first, second, ...others] = records as [IndexRecord, ...IndexRecord[]]
+  const isEnding = second === undefined && ['active', 'emptied'].includes(first.state)
+  if (isEnding) return { active: first, next: null }
+  const active = records.find(({ state }) => state === 'active')
+  const next = records.find(({ state }) => state !== 'active')
+  const known = active && next && others.length === 0 && active.kind === 'field'
+  if (!known) throw severalGenerations(first)
+  return { active, next }
 }
 
 function disagreement(name: string, fieldId: string, otherId: string): MortiseError {
@@ -105,7 +125,7 @@ function disagreement(name: string, fieldId: string, otherId: string): MortiseEr
 function severalGenerations({ kind, name }: IndexRecord): MortiseError {
   return new MortiseError(
     'ERR_INDEX_CHANGED',
-    `${kind} ${name} has several index generations, a \`reindex\` that this release cannot take part in; use the release that began it`,
+    `${kind} ${name} has several index generations, or one without its predecessor: not what a \`reindex\` of this release leaves; use the release that began it`,
     { field: name },
   )
 }

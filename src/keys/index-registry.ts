@@ -1,15 +1,17 @@
 import { MortiseError } from '../errors'
 import type { IndexRecord, KeyRecord, KeyStore, Session } from '../key-store/store'
-import type { IndexDeclaration, IndexName } from './access'
+import type { IndexDeclaration, IndexName, IndexStage } from './access'
 import {
   checkAgreement,
-  checkUnchanged,
   declaredRecords,
+  differenceFrom,
+  type Generations,
+  generationsByName,
   hasOwnKey,
   indexNameText,
-  recordsByName,
   subjectRecord,
 } from './index-declaration'
+import { indexChanged, indexMoved, indexStage } from './index-stage'
 import type { KeySnapshot } from './snapshot'
 
 /** What an {@link IndexRegistry} works on. */
@@ -21,7 +23,7 @@ export interface IndexRegistrySource {
   readonly indexKey: (session?: Session) => Promise<KeyRecord>
 }
 
-type Records = ReadonlyMap<string, IndexRecord>
+type Records = ReadonlyMap<string, Generations>
 
 /** A declaration, and whether its records are in the store for good. */
 interface Declared {
@@ -47,11 +49,15 @@ export class IndexRegistry {
   async declare(declarations: readonly IndexDeclaration[], session?: Session): Promise<void> {
     checkAgreement([...this.#declarations(), ...declarations])
     const wanted = declaredRecords(this.#source.domain, declarations)
-    const missing = missingFrom(await this.#load(session), wanted)
+    let records = await this.#load(session)
+    checkStored(declarations, wanted, records)
+    const missing = missingFrom(records, wanted)
     if (missing.length > 0) {
       await this.#source.store().insertIndexes(await this.#withKeys(missing, session), session)
-      const [lost] = missingFrom(await this.#loadAfterWrite(session), wanted)
+      records = await this.#loadAfterWrite(session)
+      const [lost] = missingFrom(records, wanted)
       if (lost !== undefined) throw missingRecord(lost)
+      checkStored(declarations, wanted, records)
     }
     const committed = !this.#source.snapshot.isTentative(session)
     for (const declaration of declarations) {
@@ -66,33 +72,71 @@ export class IndexRegistry {
     this.#declared.delete(fieldId)
     const [field] = declaredRecords(domain, [declaration])
     const previous = (await this.#load(session)).get(`field ${fieldId}`)
-    if (field !== undefined && previous !== undefined) {
-      const [next] = await this.#withKeys([{ ...field, generation: previous.generation }], session)
-      if (next !== undefined) await store().replaceIndex(previous, next, session)
+    // Of a reindex under way nothing is replaced: what declares otherwise is refused below.
+    if (field !== undefined && previous !== undefined && previous.next === null) {
+      const { active } = previous
+      const { generation, state } = active
+      const [next] = await this.#withKeys([{ ...field, generation, state }], session)
+      if (next !== undefined) await store().replaceIndex(active, next, session)
     }
     await this.declare([declaration], session)
   }
 
   async fieldIds(session?: Session): Promise<string[]> {
     const records = await this.#source.store().loadIndexes(this.#source.domain, session)
-    return records.filter(({ kind }) => kind === 'field').map(({ name }) => name)
+    return [...new Set(records.filter(({ kind }) => kind === 'field').map(({ name }) => name))]
   }
 
   /** The record of a declared name, as new as the staleness bound. */
   async record(name: IndexName, session?: Session): Promise<IndexRecord> {
     if (name.kind === 'subject') return this.#subjectRecord(name, session)
     const declarations = this.#declarations().filter((declaration) => names(declaration, name))
-    if (declarations.length === 0) {
+    const [first] = declarations
+    if (first === undefined) {
       throw new RangeError(`${indexNameText(name)} was not declared to this keyring`)
     }
+    const generations = await this.#generations(name, declarations, session)
+    if (name.kind === 'group') {
+      const [group] = declaredRecords(this.#source.domain, declarations.slice(0, 1)).slice(1)
+      if (group !== undefined) checkGroup(group, new Map([[indexNameText(name), generations]]))
+      return generations.active
+    }
+    const { asks } = indexStage(first, generations)
+    const { active, next } = generations
+    if (next !== null) return name.generation === undefined ? active : next
+    if (asks.includes(name.generation === undefined ? 'current' : 'final')) return active
+    throw indexMoved(name.name)
+  }
+
+  /** See `KeyAccess.indexStage`. */
+  async stage(fieldId: string, session?: Session): Promise<IndexStage> {
+    const declared = this.#declared.get(fieldId)
+    if (declared === undefined) throw new RangeError(`field ${fieldId} was not declared`)
+    const name: IndexName = { kind: 'field', name: fieldId }
+    const generations = await this.#generations(name, [declared.declaration], session)
+    return indexStage(declared.declaration, generations)
+  }
+
+  /** See `KeyAccess.knownIndexStage`. */
+  knownStage(fieldId: string): IndexStage | undefined {
+    const declared = this.#declared.get(fieldId)
+    const generations = this.#known?.records.get(`field ${fieldId}`)
+    return declared && generations && indexStage(declared.declaration, generations)
+  }
+
+  async #generations(
+    name: IndexName,
+    declarations: readonly IndexDeclaration[],
+    session?: Session,
+  ): Promise<Generations> {
     let records = await this.#current(session)
     if (!records.has(indexNameText(name))) {
       await this.declare(declarations, session)
       records = await this.#load(session)
     }
-    const record = records.get(indexNameText(name))
-    if (record === undefined) throw missingRecord(name)
-    return record
+    const generations = records.get(indexNameText(name))
+    if (generations === undefined) throw missingRecord(name)
+    return generations
   }
 
   /** Registered at its first use. Committed once, it is never made again: every ref would change. */
@@ -103,7 +147,7 @@ export class IndexRegistry {
       await store().insertIndexes(await this.#withKeys([subjectRecord(domain)], session), session)
       records = await this.#loadAfterWrite(session)
     }
-    const record = records.get(indexNameText(name))
+    const record = records.get(indexNameText(name))?.active
     if (record === undefined) throw missingRecord(name)
     this.#subjectsCommitted ||= !snapshot.isTentative(session)
     return record
@@ -130,7 +174,7 @@ export class IndexRegistry {
     // Taken before the read: what changes in between is read again at the next use.
     const { epoch } = await snapshot.current(session)
     const loaded = await store().loadIndexes(domain, await this.#upToDate(epoch, session))
-    const records = recordsByName(loaded.filter((record) => record.domain === domain))
+    const records = generationsByName(loaded.filter((record) => record.domain === domain))
     const lasting = !snapshot.isTentative(session)
     for (const declared of this.#declared.values()) this.#compare(declared, records, lasting)
     if (lasting) this.#known = { epoch, records }
@@ -172,20 +216,31 @@ function names({ fieldId, exact }: IndexDeclaration, { kind, name }: IndexName):
   return kind === 'field' ? fieldId === name : exact?.group === name
 }
 
-/**
- * The wanted records that do not exist; those that do must be as wanted.
- *
- * @throws ERR_INDEX_CHANGED where rows were indexed otherwise
- */
 function missingFrom(records: Records, wanted: readonly IndexRecord[]): IndexRecord[] {
-  return wanted.filter((record) => {
-    const found = records.get(indexNameText(record))
-    if (found !== undefined) checkUnchanged(found, record)
-    return found === undefined
-  })
+  return wanted.filter((record) => !records.has(indexNameText(record)))
 }
 
-function missingRecord(name: IndexName): MortiseError {
+/** @throws ERR_INDEX_CHANGED where rows were indexed otherwise than is declared */
+function checkStored(
+  declarations: readonly IndexDeclaration[],
+  wanted: readonly IndexRecord[],
+  records: Records,
+): void {
+  for (const declaration of declarations) {
+    const generations = records.get(`field ${declaration.fieldId}`)
+    if (generations !== undefined) indexStage(declaration, generations)
+  }
+  for (const record of wanted) if (record.kind === 'group') checkGroup(record, records)
+}
+
+/** @throws ERR_INDEX_CHANGED where the tokens of a group were made otherwise than is declared */
+function checkGroup(declared: IndexRecord, records: Records): void {
+  const stored = records.get(indexNameText(declared))?.active
+  const difference = stored === undefined ? null : differenceFrom(stored, declared)
+  if (difference !== null) throw indexChanged(declared, difference)
+}
+
+function missingRecord(name: Pick<IndexName, 'kind' | 'name'>): MortiseError {
   return new MortiseError(
     'ERR_KEY_STORE',
     `the key store has no index record of ${indexNameText(name)}, which was registered before; restore the key store from a backup`,

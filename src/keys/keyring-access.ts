@@ -40,6 +40,9 @@ export function keyringAccess(parts: KeyringParts): KeyAccess {
     redeclareIndex: async (one, session) => open(() => registry.redeclare(one, session)),
     knownFieldIds: async (session) => open(() => registry.fieldIds(session)),
     tokenKey: async (name, session) => open(() => tokenKeyOf(parts, name, session)),
+    indexStage: async (fieldId, session) => open(() => registry.stage(fieldId, session)),
+    knownIndexStage: (fieldId) => open(() => registry.knownStage(fieldId)),
+    stalenessMs: parts.config.times.epochPollMs,
   }
 }
 

@@ -1,9 +1,11 @@
 import { MortiseError } from '../errors'
 import type { HistoryLink, HistoryText } from '../key-store/history'
-import type { IndexRecord, KeyRecord, KeyState, KeyStore, Tombstone } from '../key-store/store'
+import type { KeyRecord, KeyState, KeyStore } from '../key-store/store'
 import type { KeyPurpose } from '../providers/provider'
+import { activeKey } from './active-key'
 import { eventKey } from './events'
 import { type KeyringHealth, keyringHealth } from './health'
+import { type IndexControl, indexControl } from './index-control'
 import type { AddedKey } from './key-supply'
 import type { KeyringParts } from './keyring-parts'
 import type { ProviderSet } from './provider-set'
@@ -21,8 +23,8 @@ export interface KeyControl {
   readonly subjects: SubjectKeys
   /** Moving keys of data subjects from one KEK to another. */
   readonly subjectWraps: SubjectWraps
-  /** How long this keyring may use what another process has changed, in milliseconds. */
-  readonly stalenessMs: number
+  /** What the indexes of fields are made with, and are to be made with. */
+  readonly indexes: IndexControl
   /** All keys of the domain, read from the store now. */
   keys(): Promise<KeyRecord[]>
   /**
@@ -33,10 +35,6 @@ export interface KeyControl {
   addVersion(purpose: KeyPurpose): Promise<AddedKey | null>
   /** @returns false where the key was no longer in that state */
   changeState(key: KeyRecord, to: KeyState): Promise<boolean>
-  /** @returns false where the key is in another state by now, or has other wraps */
-  destroy(key: KeyRecord, tombstone: Tombstone): Promise<boolean>
-  /** What every index of the domain was made with, read from the store now. */
-  indexRecords(): Promise<IndexRecord[]>
   /** What was done in the domain: adding a record to its end, and reading a page behind a number. */
   readonly history: {
     append(text: HistoryText): Promise<HistoryLink>
@@ -57,19 +55,12 @@ export function keyringControl(parts: KeyringParts): KeyControl {
     closing.check()
     return work()
   }
-  const apply = (key: KeyRecord, to: KeyState, change: () => Promise<boolean>) =>
-    open(async () => {
-      if (!(await change())) return false
-      emit({ type: 'key-state-changed', ...eventKey(key), from: key.state, to })
-      await snapshot.reloadAfterWrite()
-      return true
-    })
   return {
     providers,
-    stalenessMs: config.times.epochPollMs,
     wraps: wrapControl({ providers, store, snapshot, emit, closing }),
     subjects,
     subjectWraps: new SubjectWraps({ domain, store, keks: (ids) => opening.keks(ids) }),
+    indexes: indexesOf(parts),
     keys: () => open(async () => [...(await snapshot.reload()).keys.values()]),
     addVersion: (purpose) =>
       open(async () => {
@@ -77,9 +68,13 @@ export function keyringControl(parts: KeyringParts): KeyControl {
         await snapshot.reloadAfterWrite()
         return added
       }),
-    changeState: (key, to) => apply(key, to, () => store().changeState(key.id, key.state, to)),
-    destroy: (key, tombstone) => apply(key, 'destroyed', () => store().destroyKey(key, tombstone)),
-    indexRecords: () => open(() => store().loadIndexes(domain)),
+    changeState: (key, to) =>
+      open(async () => {
+        if (!(await store().changeState(key.id, key.state, to))) return false
+        emit({ type: 'key-state-changed', ...eventKey(key), from: key.state, to })
+        await snapshot.reloadAfterWrite()
+        return true
+      }),
     history: {
       append: (text) => open(() => store().appendHistory(domain, text)),
       page: (after, limit) => open(() => store().loadHistory(domain, { after, limit })),
@@ -88,6 +83,18 @@ export function keyringControl(parts: KeyringParts): KeyControl {
     health: () => open(() => keyringHealth(parts)),
     close: () => closing.begin(() => closeParts(parts)),
   }
+}
+
+function indexesOf(parts: KeyringParts): IndexControl {
+  const { slot, snapshot, config } = parts
+  const { domain, times } = config
+  const indexKey = async () => {
+    // Another process may have rotated it just now, for the very reindex that asks.
+    await snapshot.reload()
+    return activeKey(parts, 'index')
+  }
+  const store = (): KeyStore => slot.get()
+  return indexControl({ domain, store, snapshot, indexKey, stalenessMs: times.epochPollMs })
 }
 
 /** Everything is closed, also where one part fails to; then that failure is reported. */

@@ -1,7 +1,7 @@
 import type { EntityMetadata, ObjectLiteral, ValueTransformer } from 'typeorm'
 import { FULL_BITS } from '../blind-index/token'
 import { MortiseError } from '../errors'
-import { defineField } from '../field'
+import { askedColumn } from './asked-column'
 import {
   checkColumn,
   checkDeclaredOnce,
@@ -13,7 +13,7 @@ import {
 import {
   type ColumnMark,
   type ColumnRole,
-  fieldOptions,
+  declaredField,
   markOf,
   markTransformer,
 } from './declaration'
@@ -22,6 +22,7 @@ import {
   encryptedColumnOf,
   registerEncryptedColumns,
 } from './encrypted-column'
+import { hiddenColumns, withIndexes } from './hidden-columns'
 import { indexHiddenColumns } from './hidden-indexes'
 import type { ColumnMetadata } from './internals'
 import { keepUndefined } from './keep-undefined'
@@ -29,7 +30,7 @@ import { findRowColumn } from './row-column'
 import { rememberEntities } from './row-of-id'
 import { findSubjectColumn } from './subject-column'
 import { indexTokens } from './token-indexes'
-import { bucketTransformer, envelopeTransformer, tokenTransformer } from './transformers'
+import { envelopeTransformer } from './transformers'
 
 /**
  * Binds the freshly built metadata of one DataSource to the domain of its keyring: its own
@@ -75,18 +76,18 @@ function bindColumn(
   const name = `${metadata.targetName}.${main.propertyPath}`
   checkColumn(metadata, main, name)
   const fieldId = mark.options.fieldId ?? `${metadata.tableName}.${main.propertyPath}`
-  const field = defineField(fieldOptions(mark.options, name, fieldId))
+  const { field, change } = declaredField(mark.options, name, fieldId)
   const path = mark.options.subject
   const subject = path === undefined ? null : findSubjectColumn(metadata, name, path)
-  const hmac = field.exact ? hiddenColumn(metadata, main, 'hmac') : null
-  const lofi = field.bucketing ? hiddenColumn(metadata, main, 'lofi') : null
+  const find = (role: ColumnRole) => hiddenColumn(metadata, main, role)
+  const hidden = hiddenColumns(find, field, change)
   main.transformer = markTransformer(envelopeTransformer(field), mark)
   keepUndefined(main)
-  if (hmac) deriveFrom(main, hmac, tokenTransformer(field))
-  if (lofi) deriveFrom(main, lofi, bucketTransformer(field))
+  for (const { column, transformer } of hidden.values()) deriveFrom(main, column, transformer)
   const form = mark.options.column ?? 'bytea'
   const row = mark.options.bindRow ? findRowColumn(metadata, name) : null
-  return { field, context: field.context(domain), main, form, hmac, lofi, subject, row }
+  const sealing = { context: field.context(domain), main, form, subject, row }
+  return withIndexes(sealing, field, change, hidden)
 }
 
 function hiddenColumn(
@@ -139,14 +140,14 @@ function writeHiddenColumns(metadata: EntityMetadata): void {
 }
 
 /** The envelope, token and bucket columns of an encrypted property, in that order. */
-function physicalColumns({ main, hmac, lofi }: EncryptedColumn): ColumnMetadata[] {
-  return [main, hmac, lofi].filter((column) => column !== null)
+function physicalColumns({ main, hidden }: EncryptedColumn): ColumnMetadata[] {
+  return [main, ...hidden]
 }
 
 function conflictColumn(column: ColumnMetadata): ColumnMetadata {
   const encrypted = encryptedColumnOf(column)
   if (!encrypted) return column
-  const { field, hmac } = encrypted
+  const { field, hmac } = askedColumn(encrypted)
   if (hmac && field.exact?.bits === FULL_BITS) return hmac
   throw new MortiseError(
     'ERR_QUERY_UNSUPPORTED',

@@ -143,8 +143,8 @@ export function checkSharedColumns(
 ): void {
   const sealed = new Map<string, EncryptedColumn[]>()
   for (const column of columns) {
-    for (const one of [column.main, column.hmac, column.lofi]) {
-      if (one) sealed.set(nameInTable(one), [...(sealed.get(nameInTable(one)) ?? []), column])
+    for (const one of [column.main, ...column.hidden]) {
+      sealed.set(nameInTable(one), [...(sealed.get(nameInTable(one)) ?? []), column])
     }
   }
   for (const column of metadatas.flatMap((metadata) => metadata.columns)) {

@@ -2,6 +2,7 @@ import { beginningWith, type LikePattern } from '../blind-index/like-pattern'
 import { FULL_BITS } from '../blind-index/token'
 import { compareValues } from '../blind-index/value-order'
 import type { Field } from '../field'
+import { askedColumn } from './asked-column'
 import { type ColumnPlace, type Condition, join, type MakeParameter } from './condition'
 import { type BuilderInternals, type ColumnMetadata, internalsOf } from './internals'
 import { Placeholder } from './placeholder'
@@ -35,8 +36,9 @@ export function compileCondition(builder: object, place: ColumnPlace, value: unk
  *
  * @throws ERR_QUERY_UNSUPPORTED where the declared indexes cannot answer it
  */
-export function compilePredicate(target: Target, predicate: Predicate): Condition {
-  const { column } = target
+export function compilePredicate(place: Target, predicate: Predicate): Condition {
+  const column = askedColumn(place.column)
+  const target = { ...place, column }
   switch (predicate.kind) {
     case 'null': {
       const test = predicate.negated ? 'IS NOT NULL' : 'IS NULL'
@@ -104,7 +106,19 @@ function compileMembership(
 }
 
 function indexValue(field: Field, value: unknown): unknown {
-  return field.exact ? new Placeholder(field, 'token', value).bind() : field.bucketOf(value)
+  const use = field.exact ? 'token' : 'bucket'
+  return new Placeholder(field, use, value).bind()
+}
+
+/** What asks for buckets that begin with a text. */
+function beginParameter(field: Field, text: string): Placeholder {
+  const encoded = field.encode(text)
+  return new Placeholder(field, 'bucket', text, { encoded, bucket: beginningWith(text) })
+}
+
+/** What asks for whole buckets. A placeholder, so that a statement that is older than its index is refused. */
+function bucketParameter(field: Field, value: unknown): Placeholder {
+  return new Placeholder(field, 'bucket', value).bind()
 }
 
 /** Equality of an exact index is equality of normalised values; of a range index, of the values. */
@@ -123,7 +137,7 @@ function compileComparison(target: Target, operator: Comparison, bound: unknown)
   if (!lofi) {
     throw refuseQuery(field, `'${operator}' needs a range index; declare range on it`)
   }
-  const parameter = target.parameter(field.bucketOf(bound))
+  const parameter = target.parameter(bucketParameter(field, bound))
   const reference = target.sqlOf(lofi)
   const strict = operator[0] as '>' | '<'
   const test: Test = (value) => holds(compareValues(field.type, value, bound), operator)
@@ -152,11 +166,10 @@ function compileLike(target: Target, pattern: LikePattern, negated: boolean): Co
     throw refuseQuery(field, 'LIKE needs a range index of its first characters: range: { prefix }')
   }
   const given = [...pattern.prefix].length
-  const bucket = field.bucketOf(pattern.prefix)
   const whole = given >= length || pattern.rest === 'nothing'
   const hit = whole
-    ? `${target.sqlOf(lofi)} = ${target.parameter(bucket)}`
-    : `${target.sqlOf(lofi)} LIKE ${target.parameter(beginningWith(pattern.prefix))}`
+    ? `${target.sqlOf(lofi)} = ${target.parameter(bucketParameter(field, pattern.prefix))}`
+    : `${target.sqlOf(lofi)} LIKE ${target.parameter(beginParameter(field, pattern.prefix))}`
   const predicate: Predicate = { kind: 'like', pattern, negated }
   const test: Test = (value) => pattern.matches(value as string) !== negated
   const decides =

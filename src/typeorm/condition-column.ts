@@ -16,9 +16,7 @@ export function conditionColumn(
   const column = metadata.findColumnWithPropertyPathStrict(path)
   const encrypted = encryptedColumnOf(column)
   if (encrypted || !column) return encrypted
-  const owner = encryptedColumnsOf(metadata).find(
-    ({ hmac, lofi }) => hmac === column || lofi === column,
-  )
+  const owner = encryptedColumnsOf(metadata).find(({ hidden }) => hidden.includes(column))
   if (!owner) return undefined
   throw refuseQuery(owner.field, `a condition names the property, not its column ${path}`)
 }

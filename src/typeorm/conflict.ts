@@ -125,8 +125,8 @@ function ofSubject(metadata: EntityMetadata, column: ColumnMetadata): string {
     .join(', ')
 }
 
-function physicalNames({ main, hmac, lofi }: EncryptedColumn): string[] {
-  return [main, hmac, lofi].flatMap((column) => (column ? [column.databaseName] : []))
+function physicalNames({ main, hidden }: EncryptedColumn): string[] {
+  return [main, ...hidden].map((column) => column.databaseName)
 }
 
 function columnNames(column: EncryptedColumn): string[] {

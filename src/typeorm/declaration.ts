@@ -6,8 +6,9 @@ import {
 import type { Bucketing } from '../blind-index/bucketing'
 import type { StoredForm } from '../envelope/stored-form'
 import { MortiseError } from '../errors'
-import { defineField, type FieldIndexOptions, type FieldOptions } from '../field'
+import { defineField, type Field, type FieldIndexOptions, type FieldOptions } from '../field'
 import type { FieldType } from '../field/field-type'
+import { defineIndexChange, type IndexChange, type NextIndexes } from '../field/index-change'
 
 /** What `@Encrypted` accepts beside the indexes. */
 export interface EncryptedOptions extends FieldIndexOptions {
@@ -44,6 +45,14 @@ export interface EncryptedOptions extends FieldIndexOptions {
    * @defaultValue false
    */
   readonly bindRow?: boolean | undefined
+  /**
+   * What `reindex` is to change `exact` and `range` to, while applications with and without it run side
+   * by side; `{}` for a new index key alone. Adds hidden columns `<name>_hmac_next` and
+   * `<name>_lofi_next`. When `reindex` has finished, its values take the place of `exact` and `range`.
+   *
+   * @see docs/how-to/change-an-index.md
+   */
+  readonly next?: NextIndexes | undefined
   /** As in `@Column`. */
   readonly select?: boolean | undefined
   /** As in `@Column`. */
@@ -55,7 +64,7 @@ export interface EncryptedOptions extends FieldIndexOptions {
 }
 
 /** Which of an encrypted property's columns a TypeORM column is. */
-export type ColumnRole = 'main' | 'hmac' | 'lofi'
+export type ColumnRole = 'main' | 'hmac' | 'lofi' | 'hmac_next' | 'lofi_next'
 
 /** The mark that links a TypeORM column to the declaration that made it. */
 export interface ColumnMark {
@@ -83,7 +92,7 @@ const OPTIONS: readonly string[] = [
   ...['fieldId', 'name', 'column', 'nullable', 'select', 'insert', 'update', 'comment'],
 ]
 /** Named in the design and built in a later release: refused rather than ignored. */
-const LATER: readonly string[] = ['adopt']
+const LATER: readonly string[] = ['adopt', 'next']
 
 /** One TypeORM column of an encrypted property. */
 export interface DeclaredColumn {
@@ -104,20 +113,40 @@ export function describeColumns(
   options: ColumnMark['options'],
 ): DeclaredColumn[] {
   checkOptions(options, name)
-  const field = defineField(fieldOptions(options, name, options.fieldId ?? name))
-  const describe = (role: ColumnRole, column: EntitySchemaColumnOptions): DeclaredColumn => ({
+  const { field, change } = declaredField(options, name, options.fieldId ?? name)
+  const roles: RoleColumn[] = [
+    ['main', { type: options.column ?? 'bytea' }],
+    ...ownColumns(field),
+    ...(change ? changeColumns(change) : []),
+  ]
+  return roles.map(([role, column]) => ({
     propertyName: role === 'main' ? property : `${property}_${role}`,
     options: {
       ...shared(options, role),
       ...column,
       transformer: markTransformer(refusingTransformer(name), { role, options }),
     },
-  })
+  }))
+}
+
+type RoleColumn = [role: ColumnRole, options: EntitySchemaColumnOptions]
+
+function ownColumns({ exact, bucketing }: Field): RoleColumn[] {
   return [
-    describe('main', { type: options.column ?? 'bytea' }),
-    ...(field.exact ? [describe('hmac', { type: 'bytea', unique: field.exact.unique })] : []),
-    ...(field.bucketing ? [describe('lofi', lofiColumn(field.bucketing))] : []),
+    ...(exact ? [['hmac', { type: 'bytea', unique: exact.unique }] as RoleColumn] : []),
+    ...(bucketing ? [['lofi', lofiColumn(bucketing)] as RoleColumn] : []),
   ]
+}
+
+/** Nullable, because rows that exist get their values from `reindex`. */
+function changeColumns({ next, exactColumn, rangeColumn }: IndexChange): RoleColumn[] {
+  return ownColumns(next).flatMap(([role, column]): RoleColumn[] => {
+    const [place, beside] =
+      role === 'hmac'
+        ? ([exactColumn, 'hmac_next'] as const)
+        : ([rangeColumn, 'lofi_next'] as const)
+    return place === null ? [] : [[place === 'own' ? role : beside, { ...column, nullable: true }]]
+  })
 }
 
 /**
@@ -140,14 +169,22 @@ export function declareColumns(
   }
 }
 
-/** What a declaration says about the field itself, apart from columns and entities. */
-export function fieldOptions(
+/**
+ * The field that a declaration describes, apart from columns and entities, and what its indexes are to
+ * change to.
+ *
+ * @throws what `defineField` and `defineIndexChange` throw
+ */
+export function declaredField(
   options: ColumnMark['options'],
   name: string,
   fieldId: string,
-): FieldOptions {
-  const { subject, ...declared } = options
-  return { ...declared, name, fieldId, subject: subject !== undefined }
+): { readonly field: Field; readonly change: IndexChange | null } {
+  const { subject, next, ...declared } = options
+  const field: FieldOptions = { ...declared, name, fieldId, subject: subject !== undefined }
+  return next === undefined
+    ? { field: defineField(field), change: null }
+    : defineIndexChange(field, next)
 }
 
 function lofiColumn({ columnType, collation }: Bucketing): EntitySchemaColumnOptions {

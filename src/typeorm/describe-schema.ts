@@ -1,7 +1,14 @@
 import type { DataSource } from 'typeorm'
+import type { NextColumn } from '../field/index-change'
 import type { Query } from '../key-store/store'
 import type { Keyring } from '../keys/keyring'
-import { type EncryptedTable, type EncryptedTableColumn, registerSchema } from '../schema'
+import {
+  type ChangedColumns,
+  type EncryptedTable,
+  type EncryptedTableColumn,
+  type IndexChangeColumns,
+  registerSchema,
+} from '../schema'
 import { inTransaction } from './bracketed'
 import { isInView } from './check-columns'
 import type { EncryptedColumn } from './encrypted-column'
@@ -56,7 +63,7 @@ function tablesOf(columns: readonly EncryptedColumn[]): EncryptedTable[] {
 }
 
 function tableColumn(column: EncryptedColumn): EncryptedTableColumn {
-  const { main, hmac, lofi, field, form, subject, row } = column
+  const { main, hmac, lofi, hidden, field, form, subject, row } = column
   return {
     field: field.name,
     definition: field,
@@ -65,11 +72,30 @@ function tableColumn(column: EncryptedColumn): EncryptedTableColumn {
     nullable: main.isNullable,
     exactColumn: hmac?.databaseName ?? null,
     rangeColumn: lofi?.databaseName ?? null,
-    indexColumns: [hmac, lofi].flatMap((index) => (index ? [index.databaseName] : [])),
+    indexColumns: hidden.map(({ databaseName }) => databaseName),
+    change: changeColumns(column),
     subject: subject && {
       column: subject.column.databaseName,
       idOf: (value) => subjectIdOf(subject, value),
     },
     row: row && { column: row.column.databaseName, idOf: (value) => rowIdOf(row, value) },
   }
+}
+
+function changeColumns({ change, main }: EncryptedColumn): IndexChangeColumns | null {
+  if (!change) return null
+  const { declared, next, final } = change
+  const places = (kind: 'hmac' | 'lofi', place: NextColumn): ChangedColumns | null => {
+    const [own, beside] = [final[kind], next[kind]]
+    if (!place || !own || !beside) return null
+    return { own: own.databaseName, beside: place === 'beside' ? beside.databaseName : null }
+  }
+  const exact = places('hmac', declared.exactColumn)
+  const range = places('lofi', declared.rangeColumn)
+  const added = [exact?.beside, range?.beside]
+  const { indices, uniques } = main.entityMetadata
+  const isUnique = [...indices.filter((index) => index.isUnique), ...uniques].some(({ columns }) =>
+    columns.some(({ databaseName }) => added.includes(databaseName)),
+  )
+  return { next: declared.next, exact, range, isUnique }
 }

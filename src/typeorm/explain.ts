@@ -3,7 +3,7 @@ import { MortiseError } from '../errors'
 import { explainStatement, type PlanNode, servingIndex, unindexedColumn } from '../query-plan'
 import { candidateStatement } from './candidates'
 import { type ColumnPlace, lossyPlaces } from './condition'
-import { type EncryptedColumn, encryptedColumnsOf } from './encrypted-column'
+import { encryptedColumnsOf } from './encrypted-column'
 import { type ColumnMetadata, dataSourceOf, internalsOf } from './internals'
 import { type Plan, planOf, readsEncrypted } from './plan'
 
@@ -97,7 +97,7 @@ function conditionsIn(builder: object, sql: string, plan: Plan | undefined): Uni
     if (!alias.hasMetadata) return []
     return encryptedColumnsOf(alias.metadata).flatMap((column) => {
       const place = { alias: alias.name, column }
-      const hidden = indexColumns(column).filter((one) =>
+      const hidden = column.hidden.filter((one) =>
         text.includes(`${plan ? `"${alias.name}".` : ''}"${one.databaseName}"`),
       )
       const decidedBy = opened.has(placeOf(place)) ? 'opened' : 'database'
@@ -123,10 +123,6 @@ function explained(
   decidedBy: ExplainedProperty['decidedBy'],
 ): Unindexed {
   return { property: field.name, alias, use, column, decidedBy }
-}
-
-function indexColumns({ hmac, lofi }: EncryptedColumn): ColumnMetadata[] {
-  return [hmac, lofi].filter((column) => column !== null)
 }
 
 function placeOf({ alias, column }: ColumnPlace): string {

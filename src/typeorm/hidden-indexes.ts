@@ -14,9 +14,9 @@ export function indexHiddenColumns(
   metadata: EntityMetadata,
   columns: readonly EncryptedColumn[],
 ): void {
-  for (const { hmac, lofi } of columns) {
-    for (const column of [hmac, lofi]) {
-      if (!column || isIndexed(metadata, column)) continue
+  for (const { hidden } of columns) {
+    for (const column of hidden) {
+      if (isIndexed(metadata, column)) continue
       const index = indexOn(metadata, column)
       metadata.ownIndices.push(index)
       if (metadata.indices !== metadata.ownIndices) metadata.indices.push(index)

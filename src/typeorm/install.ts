@@ -7,6 +7,7 @@ import { bindMetadata } from './bind-metadata'
 import { checkViews } from './check-views'
 import { describeSchema } from './describe-schema'
 import { type EncryptedColumn, encryptedColumnsOf } from './encrypted-column'
+import { keepIndexesFresh } from './fresh-indexes'
 import { noteInserted } from './keep-undefined'
 import { typeormKeyStore } from './key-store'
 import { canConnect } from './own-connection'
@@ -111,6 +112,7 @@ export function withEncryption(dataSource: DataSource, options: EncryptionOption
   overrideBuilders(dataSource)
   overrideGeneratedMaps(dataSource)
   overrideInitialize(dataSource, runtime, options.requireKeys ?? false)
+  overrideStart(dataSource, () => keepIndexesFresh(dataSource, runtime, columns))
   keepKeyringWhileStarted(dataSource, keys, attach)
   redactLogger(dataSource)
   return dataSource
@@ -194,6 +196,15 @@ function overrideInitialize(dataSource: DataSource, runtime: Runtime, required: 
     } finally {
       if (!queryRunner.isReleased) await queryRunner.release()
     }
+    return dataSource
+  }
+}
+
+function overrideStart(dataSource: DataSource, started: () => void): void {
+  const initialize = dataSource.initialize.bind(dataSource)
+  dataSource.initialize = async () => {
+    await initialize()
+    started()
     return dataSource
   }
 }

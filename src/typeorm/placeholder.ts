@@ -7,8 +7,26 @@ import { MortiseError } from '../errors'
 import type { Field } from '../field'
 import { isSealed } from './sealed'
 
-/** What a placeholder becomes: an envelope or a token, made by the statement's hook, or a bucket. */
-export type PlaceholderUse = 'seal' | 'token' | 'bucket'
+/** What a column of an index holds. */
+export type IndexUse = 'token' | 'bucket'
+
+/** What the statement's hook makes of a placeholder: an envelope, a token or a bucket. */
+export type PlaceholderUse = 'seal' | IndexUse
+
+/** A column of an index that changes: the statement's hook decides which generation is written. */
+export interface IndexSlot {
+  /** The field's own column, the one beside it, or its own where it had no such index before. */
+  readonly column: 'own' | 'beside' | 'new'
+  readonly current: Field
+  readonly next: Field
+}
+
+/** What a value is by the field of each generation; null where that has no such index. */
+export interface SlotValues {
+  readonly column: IndexSlot['column']
+  readonly current: Placeholder | null
+  readonly next: Placeholder
+}
 
 /** What shares a DEK: by identity, all values that one statement writes into one row for one subject. */
 export interface WriteRecord {
@@ -16,9 +34,13 @@ export interface WriteRecord {
   readonly subject: string | null
 }
 
-/** What a placeholder knows once it belongs to a statement. */
-interface Bound {
-  readonly encoded: Buffer
+/** What a placeholder knows beside its value. */
+interface Binding {
+  readonly slot?: IndexSlot | undefined
+  /** Once it belongs to a statement. */
+  readonly encoded?: Buffer | undefined
+  readonly bucket?: Bucket | undefined
+  readonly generations?: SlotValues | undefined
   readonly record?: WriteRecord | undefined
   readonly rowId?: Buffer | undefined
 }
@@ -40,20 +62,20 @@ function processKey(): SecretKey {
  */
 export class Placeholder {
   readonly #value: unknown
-  readonly #encoded: Buffer | undefined
+  readonly #binding: Binding
   readonly field: Field
   readonly use: PlaceholderUse
   readonly record: WriteRecord | undefined
   /** What a row-bound value is sealed with. */
   readonly rowId: Buffer | undefined
 
-  constructor(field: Field, use: PlaceholderUse, value: unknown, bound?: Bound) {
+  constructor(field: Field, use: PlaceholderUse, value: unknown, binding: Binding = {}) {
     this.field = field
     this.use = use
     this.#value = value
-    this.#encoded = bound?.encoded
-    this.record = bound?.record
-    this.rowId = bound?.rowId
+    this.#binding = binding
+    this.record = binding.record
+    this.rowId = binding.rowId
   }
 
   /** Whether this placeholder stands for `value`: what TypeORM's change detection asks. */
@@ -70,8 +92,17 @@ export class Placeholder {
    * @throws ERR_VALUE_INVALID where the value does not fit the field
    */
   bind(record?: WriteRecord, rowId?: Buffer): Placeholder {
+    const { slot } = this.#binding
     const encoded = this.#encode()
-    return new Placeholder(this.field, this.use, undefined, { encoded, record, rowId })
+    const bucket = this.use === 'bucket' && !slot ? this.field.bucketOf(this.#value) : undefined
+    const generations = slot && this.#bindGenerations(slot, record)
+    const binding = { encoded, bucket, generations, record, rowId }
+    return new Placeholder(this.field, this.use, undefined, binding)
+  }
+
+  #bindGenerations({ column, current, next }: IndexSlot, record?: WriteRecord): SlotValues {
+    const of = (field: Field) => new Placeholder(field, this.use, this.#value).bind(record)
+    return { column, current: column === 'own' ? of(current) : null, next: of(next) }
   }
 
   /**
@@ -80,24 +111,36 @@ export class Placeholder {
    * @throws ERR_NOT_INSTALLED where the value was never bound to a statement
    */
   get encoded(): Buffer {
-    if (this.#encoded === undefined) throw unresolved(this.field.name)
-    return this.#encoded
+    return this.#bound(this.#binding.encoded)
+  }
+
+  /**
+   * The value of a `_lofi` column, which needs no key.
+   *
+   * @throws ERR_NOT_INSTALLED where the value was never bound to a statement
+   */
+  get bucket(): Bucket {
+    return this.#bound(this.#binding.bucket)
+  }
+
+  /** Of a column whose index changes: the value for each generation. */
+  get generations(): SlotValues | undefined {
+    return this.#binding.generations
+  }
+
+  #bound<T>(bound: T | undefined): T {
+    if (bound === undefined) throw unresolved(this.field.name)
+    return bound
   }
 
   #encode(): Buffer {
-    return this.use === 'token'
-      ? this.field.encodeForToken(this.#value)
-      : this.field.encode(this.#value)
-  }
-
-  /** The value of the `_lofi` column, which needs no key. */
-  bucket(): Bucket {
-    return this.field.bucketOf(this.#value)
+    const isToken = this.use === 'token' && this.field.exact !== null
+    return isToken ? this.field.encodeForToken(this.#value) : this.field.encode(this.#value)
   }
 
   /** A keyed digest: equal for equal values within this process, and nothing else. */
   toJSON(): string {
-    const digest = hmacSha256(processKey(), this.#encoded ?? this.#encode())
+    const digest = hmacSha256(processKey(), this.#binding.encoded ?? this.#encode())
     return `[encrypted ${this.field.name} ${digest.toString('base64url', 0, 12)}]`
   }
 

@@ -1,3 +1,4 @@
+import { askedColumn } from './asked-column'
 import { columnSql } from './compile-predicate'
 import {
   ALWAYS,
@@ -188,7 +189,8 @@ function orderKey(builder: object, name: string, value: OrderValue): OrderKey {
   const metadata = alias?.hasMetadata ? alias.metadata : undefined
   const column = metadata?.findColumnWithPropertyPathStrict(path.join('.'))
   const target = { alias: aliasName, builder: internals }
-  const encrypted = encryptedColumnOf(column)
+  const declared = encryptedColumnOf(column)
+  const encrypted = declared && askedColumn(declared)
   if (!encrypted) {
     const sql = column && !column.isVirtualProperty ? columnSql(target, column) : name
     return { ...sorting, sql, place: undefined }

@@ -40,8 +40,8 @@ function redactDetail(error: Record<string, unknown>, metadata: EntityMetadata):
   }
   const columns = keyColumns(error, detail, metadata)
   const properties = encrypted
-    .filter(({ main, hmac, lofi }) =>
-      [main, hmac, lofi].some((column) => column && columns.includes(column.databaseName)),
+    .filter(({ main, hidden }) =>
+      [main, ...hidden].some((column) => columns.includes(column.databaseName)),
     )
     .map(({ field }) => field.name)
   if (properties.length === 0) return

@@ -1,14 +1,14 @@
 import type { DataSource, QueryRunner } from 'typeorm'
-import { tokenOf } from '../blind-index/token'
 import { type SealInput, sealRecords } from '../envelope/seal'
 import { toStored } from '../envelope/stored-form'
 import { MortiseError } from '../errors'
 import type { Session } from '../key-store/store'
-import type { KeyAccess, SealingKey, TokenKey } from '../keys/access'
+import type { KeyAccess, SealingKey } from '../keys/access'
 import { encryptedColumnOfField } from './encrypted-column'
 import { dataSourceOf, internalsOf } from './internals'
 import type { DamagedValues } from './open-values'
 import { Placeholder, type WriteRecord } from './placeholder'
+import { resolveIndexes } from './resolve-indexes'
 import { markKeyStatement } from './statement-order'
 
 /** What one DataSource needs to seal and to open: its keys, and whether they may be used yet. */
@@ -62,15 +62,13 @@ export async function resolvePlaceholders(
   await runtime.prepare(session)
   const places: number[] = []
   const records = new Map<WriteRecord, number[]>()
-  const tokens: number[] = []
   parameters.forEach((parameter, index) => {
     if (!(parameter instanceof Placeholder)) return
     places.push(index)
-    if (parameter.use === 'token') tokens.push(index)
-    else push(records, parameter.record ?? { subject: null }, index)
+    if (parameter.use === 'seal') push(records, parameter.record ?? { subject: null }, index)
   })
   sealedPlaces.set(parameters, places)
-  await resolveTokens(runtime, parameters, tokens, session)
+  await resolveIndexes(runtime.keys, parameters, places, session)
   if (records.size > 0) await sealPlaceholders(runtime, parameters, records, session)
 }
 
@@ -131,22 +129,6 @@ async function sealPlaceholders(
 function sealInput(placeholder: Placeholder, domain: string): SealInput {
   const { field, encoded, rowId } = placeholder
   return { field: field.context(domain), encoded, rowId }
-}
-
-async function resolveTokens(
-  { keys }: Runtime,
-  parameters: unknown[],
-  indexes: readonly number[],
-  session: Session,
-): Promise<void> {
-  const tokenKeys = new Map<string, TokenKey>()
-  for (const index of indexes) {
-    const { field, encoded } = parameters[index] as Placeholder
-    const name = `${field.indexName.kind} ${field.indexName.name}`
-    const key = tokenKeys.get(name) ?? (await keys.tokenKey(field.indexName, session))
-    tokenKeys.set(name, key)
-    parameters[index] = tokenOf(key, encoded)
-  }
 }
 
 function push<K, V>(groups: Map<K, V[]>, key: K, value: V): void {

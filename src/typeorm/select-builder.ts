@@ -9,6 +9,7 @@ import { countMatches, findPageKeys } from './candidates'
 import { type Condition, supersetSql } from './condition'
 import { encryptedIn } from './condition-column'
 import { findCondition } from './find-where'
+import { freshPlan } from './fresh-indexes'
 import { hideValues } from './hide-values'
 import { EncryptedInsertBuilder } from './insert-builder'
 import { dataSourceOf, internalsOf, type RawRow, type SelectInternals } from './internals'
@@ -163,7 +164,7 @@ export class EncryptedSelectBuilder<E extends ObjectLiteral> extends SelectQuery
   ): Promise<{ entities: E[]; raw: unknown[] }> {
     if (!readsEncrypted(this)) return super.executeEntitiesAndRawResults(queryRunner)
     const runtime = runtimeOf(dataSourceOf(this))
-    const plan = planOf(this)
+    const plan = await freshPlan(this, queryRunner)
     const window = windowOf(this, plan)
     const load = (one: this) => super.executeEntitiesAndRawResults.call(one, queryRunner) as never
     if (!plan.lossy && !plan.sorted) return pageReading(this, plan, runtime, load)
@@ -187,14 +188,14 @@ export class EncryptedSelectBuilder<E extends ObjectLiteral> extends SelectQuery
 
   protected override async executeCountQuery(queryRunner: QueryRunner): Promise<number> {
     if (!readsEncrypted(this)) return super.executeCountQuery(queryRunner)
-    const plan = planOf(this)
+    const plan = await freshPlan(this, queryRunner)
     if (!plan.lossy) return super.executeCountQuery.call(countingKeys(this), queryRunner)
     return countMatches(this.clone(), plan, runtimeOf(dataSourceOf(this)), queryRunner)
   }
 
   protected override async executeExistsQuery(queryRunner: QueryRunner): Promise<boolean> {
     if (!readsEncrypted(this)) return super.executeExistsQuery(queryRunner)
-    const plan: Plan = planOf(this)
+    const plan: Plan = await freshPlan(this, queryRunner)
     if (plan.lossy) {
       // One row inside of a range is an answer; only where there is none, its ends are opened.
       if (canBeSure(plan.condition)) {

@@ -32,6 +32,66 @@ export function indexTokens(metadata: EntityMetadata, columns: readonly Encrypte
       unique.givenName ??
       namingStrategy.uniqueConstraintName(metadata.tableName, namesOf(unique.columns))
   }
+  indexBeside(metadata, columns)
+}
+
+/**
+ * Gives each index and constraint over a column whose index changes a twin over the column beside it: what
+ * is unique stays so, and what is found by several columns still is, while that one is asked.
+ */
+function indexBeside(metadata: EntityMetadata, encrypted: readonly EncryptedColumn[]): void {
+  const { namingStrategy } = dataSourceOfMetadata(metadata)
+  const { tableName, indices, uniques, ownIndices, ownUniques } = metadata
+  const beside = besideColumns(encrypted)
+  for (const index of [...indices]) {
+    const twin = twinOf(index, beside, [...indices, ...uniques])
+    if (!twin || (twin.columns.length === 1 && !index.isUnique)) continue
+    const order = index.columnNamesWithOrderingMap
+    twin.columnNamesWithOrderingMap = Object.fromEntries(
+      twin.columns.map(({ databasePath }, i) => {
+        return [databasePath, order[index.columns[i]?.databasePath ?? ''] ?? 1]
+      }),
+    )
+    twin.name = namingStrategy.indexName(tableName, namesOf(twin.columns), index.where)
+    for (const list of new Set([indices, ownIndices])) list.push(twin)
+  }
+  for (const unique of [...uniques]) {
+    const twin = twinOf(unique, beside, [...indices, ...uniques])
+    if (!twin) continue
+    twin.name = namingStrategy.uniqueConstraintName(tableName, namesOf(twin.columns))
+    for (const list of new Set([uniques, ownUniques])) list.push(twin)
+  }
+}
+
+/** The column beside each own column of an index that changes. */
+function besideColumns(
+  encrypted: readonly EncryptedColumn[],
+): ReadonlyMap<ColumnMetadata, ColumnMetadata> {
+  const beside = new Map<ColumnMetadata, ColumnMetadata>()
+  for (const { hmac, lofi, change } of encrypted) {
+    for (const [own, next] of [
+      [hmac, change?.next.hmac] as const,
+      [lofi, change?.next.lofi] as const,
+    ]) {
+      if (own && next && own !== next) beside.set(own, next)
+    }
+  }
+  return beside
+}
+
+/** A copy over the columns beside; null where it names none, or where there is one already. */
+function twinOf<I extends IndexMetadata | UniqueMetadata>(
+  index: I,
+  beside: ReadonlyMap<ColumnMetadata, ColumnMetadata>,
+  others: readonly (IndexMetadata | UniqueMetadata)[],
+): I | null {
+  if (!index.columns.some((column) => beside.has(column))) return null
+  const columns = index.columns.map((column) => beside.get(column) ?? column)
+  const isSame = (other: IndexMetadata | UniqueMetadata) =>
+    other.columns.length === columns.length && other.columns.every((one, i) => one === columns[i])
+  if (others.some(isSame)) return null
+  const twin = Object.create(Object.getPrototypeOf(index), Object.getOwnPropertyDescriptors(index))
+  return Object.assign(twin, { columns, givenName: undefined })
 }
 
 function isPlainIndex({ isSpatial, isFulltext }: IndexMetadata): boolean {
@@ -52,7 +112,7 @@ function replaceColumns(
   const replaced = index.columns.map((column) => {
     const named = encrypted.find(({ main }) => main === column)
     if (named) return tokenColumn(named, unique, plain)
-    const hidden = encrypted.find(({ hmac, lofi }) => hmac === column || lofi === column)
+    const hidden = encrypted.find((one) => one.hidden.includes(column))
     if (hidden && unique) checkDistinct(hidden, column)
     return column
   })

@@ -1,7 +1,13 @@
 import { FindOperator, type ValueTransformer } from 'typeorm'
 import { MortiseError } from '../errors'
 import type { Field } from '../field'
-import { Opened, Placeholder, type PlaceholderUse } from './placeholder'
+import {
+  type IndexSlot,
+  type IndexUse,
+  Opened,
+  Placeholder,
+  type PlaceholderUse,
+} from './placeholder'
 import { isSealed, type Sealed } from './sealed'
 
 /** The transformer of an envelope column in a DataSource with a keyring. */
@@ -9,17 +15,15 @@ export function envelopeTransformer(field: Field): ValueTransformer {
   return { to: placeholders(field, 'seal'), from: (value) => takeOpened(field, value) }
 }
 
-/** The transformer of a `_hmac` column; its tokens are read as they are. */
-export function tokenTransformer(field: Field): ValueTransformer {
-  return { to: placeholders(field, 'token'), from: (value) => value }
-}
-
 /**
- * The transformer of a `_lofi` column, whose values are not secret. A placeholder all the same: TypeORM
- * would make a `Date` of a bucket of a timestamp column, and 0.3 compares it in two different forms.
+ * The transformer of a `_hmac` or `_lofi` column; what these hold is read as it is. Buckets are not secret,
+ * and placeholders all the same: TypeORM would make a `Date` of a bucket of a timestamp column, and 0.3
+ * compares it in two different forms.
+ *
+ * @param slot - where the column's generation is decided with each statement
  */
-export function bucketTransformer(field: Field): ValueTransformer {
-  return { to: placeholders(field, 'bucket'), from: (value) => value }
+export function indexTransformer(field: Field, use: IndexUse, slot?: IndexSlot): ValueTransformer {
+  return { to: placeholders(field, use, slot), from: (value) => value }
 }
 
 /**
@@ -27,14 +31,18 @@ export function bucketTransformer(field: Field): ValueTransformer {
  * by identity, one right after the other: remembering the last placeholder is enough to make an
  * unchanged value compare equal, and holds no more than one value.
  */
-function placeholders(field: Field, use: PlaceholderUse): (value: unknown) => unknown {
+function placeholders(
+  field: Field,
+  use: PlaceholderUse,
+  slot?: IndexSlot,
+): (value: unknown) => unknown {
   let last: Placeholder | undefined
   const stays = sameSealed()
   return (value) => {
     if (isAbsent(value)) return value
     if (isSealed(value)) return stays(value)
     if (value instanceof FindOperator) throw unrewritten(field)
-    if (last === undefined || !last.standsFor(value)) last = new Placeholder(field, use, value)
+    if (!last?.standsFor(value)) last = new Placeholder(field, use, value, { slot })
     return last
   }
 }

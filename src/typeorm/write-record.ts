@@ -78,7 +78,6 @@ function subjectUnknown({ name }: Field, subject: SubjectColumn, fix: string): M
 export function bindParameter(value: unknown, row: RowWrite | undefined): unknown {
   if (isSealed(value)) throw cannotWrite(value.field)
   if (!row || !(value instanceof Placeholder)) return value
-  if (value.use === 'bucket') return value.bucket()
   return value.bind(row.recordOf(value.field), row.rowIdOf(value.field))
 }
 
@@ -89,13 +88,13 @@ export function bindParameter(value: unknown, row: RowWrite | undefined): unknow
  * @throws ERR_QUERY_UNSUPPORTED naming the property and the fix
  */
 export function checkValueSet(metadata: EntityMetadata, values: ObjectLiteral): void {
-  for (const { field, main, hmac, lofi } of encryptedColumnsOf(metadata)) {
+  for (const { field, main, hidden: indexes } of encryptedColumnsOf(metadata)) {
     if (isSealed(main.getEntityValue(values))) throw cannotWrite(field.name)
     if (typeof main.getEntityValue(values) === 'function') {
       throw refusal(field.name, 'SQL expressions cannot be encrypted; load the row and save it')
     }
-    for (const hidden of [hmac, lofi]) {
-      if (hidden && holdsPath(values, hidden.propertyPath)) {
+    for (const hidden of indexes) {
+      if (holdsPath(values, hidden.propertyPath)) {
         throw refusal(field.name, `${hidden.propertyName} is maintained by mortise; leave it out`)
       }
     }

@@ -207,7 +207,7 @@ describe('the TTLs of an unlocked key', () => {
   it('apply to token keys as well', async () => {
     const { provider, access } = await cold()
     const exact = { normaliser: '', bits: 128, group: null }
-    await access.declareIndexes([{ fieldId: 'a.b', exact, range: null }])
+    await access.declareIndexes([{ fieldId: 'a.b', exact, range: null, next: null }])
     const name = { kind: 'field', name: 'a.b' } as const
     const key = await access.tokenKey(name)
     expect(await access.tokenKey(name)).toBe(key)

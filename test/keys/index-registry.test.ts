@@ -15,7 +15,8 @@ const field = (
   fieldId: string,
   exactIndex: IndexDeclaration['exact'] = null,
   range: string | null = null,
-): IndexDeclaration => ({ fieldId, exact: exactIndex, range })
+  next: IndexDeclaration['next'] = null,
+): IndexDeclaration => ({ fieldId, exact: exactIndex, range, next })
 
 /** A store, and processes over it that share the root key. */
 function processes() {
@@ -160,7 +161,7 @@ describe('declareIndexes', () => {
 
   it.each<[string, Partial<IndexRecord>]>([
     ['a second generation', { generation: 2 }],
-    ['a generation to come', { generation: 2, state: 'next' }],
+    ['two generations to come', { generation: 2, state: 'written', name: 'x.y' }],
   ])('refuses to take part in a reindex: %s', async (_what, change) => {
     const { store, access } = processes()
     const one = access()

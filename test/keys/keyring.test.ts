@@ -194,7 +194,10 @@ describe('close', () => {
     await rejection(access.openingKeys([id]), 'ERR_CLOSED')
     await rejection(access.openingKeys([]), 'ERR_CLOSED')
     await rejection(access.declareIndexes([]), 'ERR_CLOSED')
-    await rejection(access.redeclareIndex({ fieldId: 'a', exact: null, range: null }), 'ERR_CLOSED')
+    await rejection(
+      access.redeclareIndex({ fieldId: 'a', exact: null, range: null, next: null }),
+      'ERR_CLOSED',
+    )
     await rejection(access.knownFieldIds(), 'ERR_CLOSED')
     await rejection(access.tokenKey({ kind: 'field', name: 'a' }), 'ERR_CLOSED')
     await rejection(keyControl(keyring).addVersion('data'), 'ERR_CLOSED')

@@ -272,7 +272,7 @@ describe('a store with a single connection', () => {
   }
   const inTransaction = someSession(true)
   const exact = { normaliser: '', bits: 128, group: null }
-  const declaration = { fieldId: 'a.b', exact, range: null }
+  const declaration = { fieldId: 'a.b', exact, range: null, next: null }
 
   it('keeps nothing of a key that is rolled back', async () => {
     const database = singleConnection()

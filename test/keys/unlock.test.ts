@@ -349,7 +349,7 @@ describe('key states', () => {
   it('of index keys matter to tokens in the same way', async () => {
     const { store, index, reopen } = await prepared()
     const exact = { normaliser: '', bits: 128, group: null }
-    const declaration = { fieldId: 'person.email', exact, range: null }
+    const declaration = { fieldId: 'person.email', exact, range: null, next: null }
     const name = { kind: 'field', name: 'person.email' } as const
     await reopen().access.declareIndexes([declaration])
     for (const [state, usable] of [

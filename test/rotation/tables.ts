@@ -112,7 +112,7 @@ export function tableOf(
   const described = columns.map((column) => {
     const field = `Person.${column}`
     const definition = defineField({ name: field, fieldId: `person.${column}`, type: 'string' })
-    const indexes = { exactColumn: null, rangeColumn: null, indexColumns: [] }
+    const indexes = { exactColumn: null, rangeColumn: null, indexColumns: [], change: null }
     const owners = { subject: null, row: null }
     return {
       field,

@@ -1,4 +1,5 @@
 import { FULL_BITS } from '../../blind-index/token'
+import { askedColumn } from '../asked-column'
 import { compilePredicate } from '../compile-predicate'
 import { type Condition, isLossy, supersetSql } from '../condition'
 import type { EncryptedColumn } from '../encrypted-column'
@@ -180,16 +181,21 @@ function writeChange(
   { builder, sql, tokens, values, complete }: Writing,
   { reference, asked, other }: Change,
 ): string | undefined {
-  const { column } = reference
+  const column = askedColumn(reference.column)
   const sqlOf = (one: Reference) => (hidden: ColumnMetadata) =>
     qualifierOf(sql, tokens, one) + internalsOf(builder).escape(hidden.databaseName)
   const token = () => sqlOf(reference)(column.hmac as ColumnMetadata)
-  if (!asked) return token()
+  if (!asked) {
+    if (hasFullToken(column)) return token()
+    throw refuseQuery(column.field, 'while its index has fewer bits, it cannot be grouped by')
+  }
   const { question } = asked
   if (question.kind === 'countDistinct') return countDistinct(column, token)
   if (question.kind === 'column' && other) {
     const operator = question.negated ? '<>' : '='
-    return `${token()} ${operator} ${sqlOf(other)(other.column.hmac as ColumnMetadata)}`
+    const right = askedColumn(other.column)
+    if (!areComparable(column, right)) throw unreadable(column)
+    return `${token()} ${operator} ${sqlOf(other)(right.hmac as ColumnMetadata)}`
   }
   if (!hasValues(question, values)) {
     if (complete) throw refuseQuery(column.field, 'a parameter of its condition has no value')

@@ -1,0 +1,74 @@
+import { tokenOf } from '../blind-index/token'
+import type { Field } from '../field'
+import type { Session } from '../key-store/store'
+import type { IndexStage, KeyAccess, TokenKey } from '../keys/access'
+import { indexMoved, leftBehind } from '../keys/index-stage'
+import { encryptedColumnOfField, faceOf } from './encrypted-column'
+import type { Placeholder, SlotValues } from './placeholder'
+
+/**
+ * Replaces the placeholders of tokens and buckets in a statement, in place, by what the field's indexes
+ * are now: whatever was declared, compiled or read from memory before is checked here once more.
+ *
+ * @param places - of all placeholders among the parameters
+ * @throws ERR_INDEX_CHANGED for a write that other processes would miss, or a condition that was made
+ *   for an index that is being left
+ */
+export async function resolveIndexes(
+  keys: KeyAccess,
+  parameters: unknown[],
+  places: readonly number[],
+  session: Session,
+): Promise<void> {
+  const stages = await stagesOf(keys, parameters, places, session)
+  const tokenKeys = new Map<Field, TokenKey>()
+  for (const place of places) {
+    const placeholder = parameters[place] as Placeholder
+    if (placeholder.use === 'seal') continue
+    const written = chosen(placeholder, stages.get(placeholder.field.fieldId) as IndexStage)
+    if (written?.use === 'token') {
+      const { field, encoded } = written
+      const key = tokenKeys.get(field) ?? (await keys.tokenKey(field.indexName, session))
+      tokenKeys.set(field, key)
+      parameters[place] = tokenOf(key, encoded)
+    } else {
+      parameters[place] = written?.bucket ?? null
+    }
+  }
+}
+
+/** One look for each field, whose answer serves all of the statement. */
+async function stagesOf(
+  keys: KeyAccess,
+  parameters: readonly unknown[],
+  places: readonly number[],
+  session: Session,
+): Promise<ReadonlyMap<string, IndexStage>> {
+  const stages = new Map<string, IndexStage>()
+  for (const place of places) {
+    const { field, record } = parameters[place] as Placeholder
+    const { fieldId, name } = field
+    const stage = stages.get(fieldId) ?? (await keys.indexStage(fieldId, session))
+    stages.set(fieldId, stage)
+    if (record !== undefined && !stage.mayWrite) throw leftBehind(fieldId, 'write')
+    if (record === undefined && !mayAsk(field, stage)) throw indexMoved(name)
+  }
+  return stages
+}
+
+function mayAsk(field: Field, { asks }: IndexStage): boolean {
+  return asks.includes(faceOf(encryptedColumnOfField(field)))
+}
+
+/** What a column is given: of one whose index changes, a generation, or nothing that could get stale. */
+function chosen(placeholder: Placeholder, stage: IndexStage): Placeholder | null {
+  const { generations } = placeholder
+  return generations === undefined ? placeholder : ofStage(generations, stage)
+}
+
+function ofStage({ column, current, next }: SlotValues, stage: IndexStage): Placeholder | null {
+  const { ownColumns, nextColumns } = stage
+  if (column === 'own') return ownColumns === 'next' ? next : current
+  const isWritten = nextColumns === 'next' || (column === 'new' && ownColumns === 'next')
+  return isWritten ? next : null
+}

@@ -44,7 +44,7 @@ const PACKAGES: Record<string, RegExp> = {
   '@aws-sdk/client-kms': /^src\/providers\/aws-kms/,
   '@opentelemetry/api': /^src\/opentelemetry\.ts$/,
   // A module of the project that the command line was given the path of.
-  '(computed)': /^src\/cli\/load-module\.ts$/,
+  '(computed)': /^src\/cli\/import-file\.ts$/,
   'cli-progress': /^src\/cli\//,
   commander: /^src\/cli\//,
   pg: /^src\/keys\/store-from-env\.ts$/,

@@ -26,6 +26,13 @@ export interface CommandCall<Needs extends keyof Targets, Flags> {
   readonly signal: AbortSignal
 }
 
+/** `[NAME]` or `<NAME>` with its explanation, and what checks it. */
+export type CommandArgument = readonly [
+  name: string,
+  explanation: string,
+  parse?: (word: string) => string,
+]
+
 /** What a command's file declares. Everything but `run` is its `--help`. */
 export interface CommandDefinition<Needs extends keyof Targets, Flags> {
   readonly name: string
@@ -37,8 +44,7 @@ export interface CommandDefinition<Needs extends keyof Targets, Flags> {
   readonly examples: readonly string[]
   /** What exit codes 3 and 4 mean, where it can end with them. */
   readonly exits?: { readonly 3?: string; readonly 4?: string }
-  /** `[NAME]` or `<NAME>` with its explanation. */
-  readonly arguments?: readonly (readonly [name: string, explanation: string])[]
+  readonly arguments?: readonly CommandArgument[]
   readonly options?: readonly Option[]
   readonly needs: Needs
   readonly run: (call: CommandCall<Needs, Flags>) => Promise<ExitCode>
@@ -58,7 +64,9 @@ export function defineCommand<Needs extends keyof Targets, Flags = object>(
 ): Command {
   const { name, summary, description, needs } = definition
   const command = new Command(name).summary(summary).description(description.join('\n\n'))
-  for (const [word, explanation] of definition.arguments ?? []) command.argument(word, explanation)
+  for (const [word, explanation, parse = String] of definition.arguments ?? []) {
+    command.argument(word, explanation, parse)
+  }
   for (const option of definition.options ?? []) command.addOption(option)
   if (needs !== 'nothing') command.addOption(dataSourceOption(needs === 'data'))
   for (const option of sharedOptions()) command.addOption(option)

@@ -1,8 +1,8 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, extname } from 'node:path'
-import { pathToFileURL } from 'node:url'
 import { MortiseError } from '../errors'
+import { importFile } from './import-file'
 import { nearestFile } from './nearest-file'
 import { registerTypeScript } from './typescript'
 
@@ -20,7 +20,7 @@ export async function loadModule(file: string): Promise<unknown> {
   const isModule = /^\.m/.test(extension) || (!/^\.c/.test(extension) && inModulePackage(file))
   if (/^\.[cm]?tsx?$/.test(extension)) await registerTypeScript(file, isModule)
   try {
-    return await (isModule ? import(pathToFileURL(file).href) : createRequire(file)(file))
+    return await (isModule ? importFile(file) : createRequire(file)(file))
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause)
     throw new MortiseError('ERR_CONFIG', `cannot load ${file}: ${reason}`, { cause })

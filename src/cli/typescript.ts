@@ -2,15 +2,14 @@ import { createRequire, register } from 'node:module'
 import { dirname } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { MortiseError } from '../errors'
+import { importFile } from './import-file'
 import { nearestFile } from './nearest-file'
 
 /** A package that lets Node load TypeScript. */
 interface Loader {
   readonly name: string
-  /** Makes `require` understand TypeScript. */
-  readonly forRequire: (load: NodeJS.Require) => void
-  /** Module that makes `import` understand it. */
-  readonly hooks: string
+  /** Makes `require` understand TypeScript, or `import` where the file is an ES module. */
+  readonly start: (load: NodeJS.Require, isModule: boolean, file: string) => unknown
 }
 
 /**
@@ -21,18 +20,19 @@ interface Loader {
 const LOADERS: readonly Loader[] = [
   {
     name: 'ts-node',
-    forRequire: (load) => load('ts-node').register({ transpileOnly: true }),
-    hooks: 'ts-node/esm/transpile-only',
+    start: (load, isModule, file) =>
+      isModule
+        ? registerHooks('ts-node/esm/transpile-only', file)
+        : load('ts-node').register({ transpileOnly: true }),
   },
   {
     name: '@swc-node/register',
-    forRequire: (load) => load('@swc-node/register'),
-    hooks: '@swc-node/register/esm',
+    start: (load, isModule, file) =>
+      isModule ? registerHooks('@swc-node/register/esm', file) : load('@swc-node/register'),
   },
   {
     name: 'tsx',
-    forRequire: (load) => load('tsx/cjs/api').register(),
-    hooks: 'tsx/esm',
+    start: (load) => importFile(load.resolve('tsx')),
   },
 ]
 
@@ -58,13 +58,17 @@ export async function registerTypeScript(file: string, isModule: boolean): Promi
     process.env[variable] ??= tsconfig as string
   }
   try {
-    if (isModule) register(loader.hooks, pathToFileURL(file).href)
-    else loader.forRequire(load)
+    await loader.start(load, isModule, file)
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause)
     const message = `${loader.name} of this project cannot be started: ${reason}`
     throw new MortiseError('ERR_CONFIG', message, { cause })
   }
+}
+
+/** Hooks of Node's module loader, in the copy that the project has. */
+function registerHooks(module: string, file: string): void {
+  register(module, pathToFileURL(file).href)
 }
 
 /** Whether Node was told to use one of them: `node --import tsx`, NODE_OPTIONS, ts-node itself. */

@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs'
+import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Client } from 'pg'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -220,5 +220,88 @@ describe('mortise inspect', () => {
     const outcome = await cli.mortise(['inspect', word])
     expect(outcome.stderr).toContain(message)
     expect(outcome.code).toBe(code)
+  })
+})
+
+describe('--data-source', () => {
+  const ENCRYPTED = "require('./data-source.cjs').dataSource"
+  const PLAIN =
+    "new (require('typeorm').DataSource)({ type: 'postgres', url: process.env.DATABASE_URL })"
+  const keysOf = async (file: string, text: string, env = {}): Promise<Outcome> => {
+    cli.project.write(file, text)
+    return cli.mortise(['keys', '-d', file], { env })
+  }
+
+  it('takes the one DataSource of a module, under any name, itself or as a promise', async () => {
+    const outcomes = await Promise.all([
+      keysOf('a.cjs', `module.exports = ${ENCRYPTED}`),
+      keysOf('b.cjs', `const one = ${ENCRYPTED}; module.exports = { one, again: one, other: 5 }`),
+      keysOf('c.js', `exports.default = Promise.resolve(${ENCRYPTED})`),
+      keysOf('d.cjs', `exports.started = ${ENCRYPTED}.initialize()`),
+      keysOf('e.mjs', "import it from './data-source.cjs'\nexport default it.dataSource"),
+      keysOf('f.mjs', "import it from './data-source.cjs'\nexport const ds = await it.dataSource"),
+    ])
+    for (const { code, stdout, stderr } of outcomes) {
+      expect(stdout + stderr).toContain('domain default')
+      expect(code).toBe(0)
+    }
+  })
+
+  it('is refused with the reason, and never with a stack or a password', async () => {
+    const nowhere = { DATABASE_URL: 'postgres://me:sesame@127.0.0.1:9/none' }
+    const outcomes = await Promise.all([
+      cli.mortise(['keys', '-d', 'nowhere.js']),
+      keysOf('g.cjs', 'module.exports = 7'),
+      keysOf('h.cjs', `module.exports = { a: ${ENCRYPTED}, b: ${PLAIN} }`),
+      keysOf('i.cjs', `module.exports = ${PLAIN}`),
+      keysOf('j.cjs', "throw new Error('no config')"),
+      keysOf('k.ts', 'export {}'),
+      keysOf('l.cjs', `module.exports = ${ENCRYPTED}`, nowhere),
+    ])
+    const expected = [
+      /^mortise: ERR_CONFIG: there is no file .*nowhere\.js$/m,
+      /^mortise: ERR_CONFIG: .*g\.cjs exports no DataSource: export the one that withEncryption/m,
+      /^mortise: ERR_CONFIG: .*h\.cjs exports more than one DataSource/m,
+      /^mortise: ERR_CONFIG: this DataSource has no encrypted tables/m,
+      /^mortise: ERR_CONFIG: cannot load .*j\.cjs: no config$/m,
+      /^mortise: ERR_CONFIG: .*k\.ts is TypeScript, and this project has none of ts-node/m,
+      /^mortise: ECONNREFUSED: connect ECONNREFUSED 127\.0\.0\.1:9$/m,
+    ]
+    for (const [place, { code, stderr }] of outcomes.entries()) {
+      expect(stderr).toMatch(expected[place] as RegExp)
+      expect(stderr).not.toMatch(/sesame|^ {4}at /m)
+      expect(code).toBe(1)
+    }
+    const debug = await cli.mortise(['keys', '-d', 'j.cjs'], { env: { DEBUG: 'mortise' } })
+    expect(debug.stderr).toMatch(/caused by Error: no config\n {4}at /)
+  })
+
+  it('of another copy of mortise is refused', async () => {
+    const other = join(cli.project.folder, 'other')
+    const manifest = join('node_modules', 'mortise', 'package.json')
+    mkdirSync(join(other, 'node_modules', 'mortise'), { recursive: true })
+    copyFileSync(join(cli.project.folder, manifest), join(other, manifest))
+    writeFileSync(join(other, 'm.cjs'), "module.exports = require('../data-source.cjs')")
+    const { code, stderr } = await cli.mortise(['keys', '-d', 'other/m.cjs'])
+    expect(stderr).toContain('run it by npx in that project')
+    expect(code).toBe(1)
+  })
+})
+
+describe('wrong usage', () => {
+  it('is exit code 2, and help is 0', async () => {
+    const calls = [[], ['rewarp'], ['rewrap'], ['disable', 'x'], ['keys', '--secret', 'x']]
+    const outcomes = await Promise.all([
+      ...calls.map((args) => cli.mortise(args)),
+      onData('rewrap --batch-size 0'),
+    ])
+    expect(outcomes.map(({ code }) => code)).toEqual([2, 2, 2, 2, 2, 2])
+    expect(outcomes[1]?.stderr).toContain('Did you mean rewrap?')
+    expect(outcomes[3]?.stderr).toContain('A key id is 16 lower-case hex digits')
+    const help = await Promise.all(
+      [['--help'], ['rewrap', '--help'], ['--version']].map((args) => cli.mortise(args)),
+    )
+    expect(help.map(({ code }) => code)).toEqual([0, 0, 0])
+    expect(help[1]?.stdout).toMatch(/Cost: [\s\S]*Examples:[\s\S]*Exit codes:/)
   })
 })

@@ -1,7 +1,7 @@
 import type { Command } from 'commander'
 import { disableKey, enableKey } from '../../rotation'
 import { type ActorFlags, actorOptions } from '../actor'
-import { defineCommand } from '../command'
+import { type CommandArgument, defineCommand } from '../command'
 import { confirm } from '../confirm'
 import { EXIT } from '../exit-codes'
 import { keyId, yesOption } from '../options'
@@ -10,7 +10,7 @@ interface Flags extends ActorFlags {
   readonly yes?: boolean
 }
 
-const KEY: readonly [string, string] = ['<key-id>', 'as `mortise keys` shows it']
+const KEY: CommandArgument = ['<key-id>', 'as `mortise keys` shows it', keyId]
 
 /** `mortise disable`. */
 export const disableCommand: Command = defineCommand<'keys', Flags>({
@@ -26,7 +26,7 @@ export const disableCommand: Command = defineCommand<'keys', Flags>({
   options: [...actorOptions(), yesOption()],
   needs: 'keys',
   async run({ target, flags, words, output }) {
-    const id = keyId(String(words[0]))
+    const id = String(words[0])
     const { actor, reason, yes } = flags
     await confirm({
       loss: `Everything that key ${id} sealed becomes unreadable until it is enabled again.`,
@@ -52,7 +52,7 @@ export const enableCommand: Command = defineCommand<'keys', ActorFlags>({
   options: actorOptions(),
   needs: 'keys',
   async run({ target, flags, words, output }) {
-    const id = keyId(String(words[0]))
+    const id = String(words[0])
     const { actor, reason } = flags
     await enableKey(target.keyring, { keyId: id, actor, reason })
     output.result({ command: 'enable', keyId: id }, () => [`Key ${id} is usable.`])

@@ -12,6 +12,11 @@ let client: Client
 const onData = (args: string, options?: CallOptions): Promise<Outcome> =>
   cli.mortise([...args.split(' '), '--data-source', 'data-source.cjs'], options)
 
+async function rotate(): Promise<void> {
+  const { code, stderr } = await onData('rotate --quiet')
+  expect(code, stderr).toBe(0)
+}
+
 async function execute(sql: string): Promise<Record<string, string>[]> {
   return (await client.query(sql)).rows
 }
@@ -92,9 +97,9 @@ describe('mortise on a DataSource', () => {
     await execute(
       "UPDATE person SET email = overlay(email placing '\\x00'::bytea from 60) WHERE id = 7",
     )
-    await onData('rotate --quiet')
+    await rotate()
     const { code, stdout, stderr } = await onData('rewrap')
-    expect(code).toBe(3)
+    expect(code, stdout + stderr).toBe(3)
     expect(stdout).toContain('failed: person.email where id=7: ERR_DECRYPTION_FAILED')
     expect(stdout + stderr).not.toContain('example.com')
     expect((await onData('rewrap --quiet')).stdout).toBe('a banner that some module prints\n')
@@ -103,7 +108,7 @@ describe('mortise on a DataSource', () => {
 
   it('SIGTERM stops a job behind its batch; the same command goes on', async () => {
     const args = 'rewrap --json --batch-size 1'
-    await onData('rotate --quiet')
+    await rotate()
     let told = false
     const stopped = await onData(args, {
       onOutput: (text, kill) => {
@@ -167,7 +172,7 @@ describe('what destroys something', () => {
 
 describe('a terminal', () => {
   it('shows a bar with speed and time left', async () => {
-    await onData('rotate --quiet')
+    await rotate()
     const { code, stdout } = await onData('rewrap --batch-size 5', { terminal: true })
     expect(code).toBe(0)
     expect(stdout).toMatch(/person [█░]{24} \d+ % \| [\d,]+ of [\d,]+ \| [\d,]+\/s, /)

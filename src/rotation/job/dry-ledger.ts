@@ -4,7 +4,7 @@ import type { PlannedShard } from './plan-shards'
 
 /** Keeps a dry run in memory: its shards, counts, and as many failures as a report lists. */
 export function dryLedger(tables: readonly JobTable[], shards: readonly PlannedShard[]): Ledger {
-  const job: Job = { id: null, tables, createdAt: new Date() }
+  const job: Job = { id: null, parameters: {}, tables, createdAt: new Date() }
   const open: Shard[] = shards.map((shard, number) => ({
     ...shard,
     number,

@@ -22,12 +22,12 @@ export interface JobHistory {
 /** Writes the records of jobs; a dry run has none. */
 export function jobHistory(
   keyring: Keyring,
-  { verb, parameters, keyIds }: JobSubject,
+  { verb, keyIds }: JobSubject,
   { actor = '', reason = '' }: JobOptions,
 ): JobHistory {
   const record = async (
-    { id, createdAt }: Job,
-    end: Pick<HistoryRecord, 'phase' | 'endedAt' | 'outcome' | 'counts'>,
+    { id, createdAt, parameters }: Job,
+    end: Pick<HistoryRecord, 'phase' | 'endedAt' | 'outcome' | 'counts'> & Partial<HistoryRecord>,
   ): Promise<void> => {
     if (id === null) return
     const beganAt = createdAt.toISOString()
@@ -40,8 +40,9 @@ export function jobHistory(
       record(job, {
         phase: 'ended',
         endedAt: new Date().toISOString(),
-        outcome: counts === null ? 'stopped' : outcomeOf(counts),
-        counts: { ...counts },
+        ...(counts === null
+          ? { outcome: 'stopped', keyIds: [], counts: {} }
+          : { outcome: outcomeOf(counts), counts: { ...counts } }),
       }),
   }
 }

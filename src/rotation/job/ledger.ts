@@ -1,4 +1,5 @@
 import type { Query } from '../../key-store/store'
+import type { HistoryRecord } from '../history-record'
 import type { JobCounts } from './job-report'
 import type { RowKey } from './key-columns'
 import type { KeyRange } from './page-statement'
@@ -14,6 +15,8 @@ export interface JobTable extends TaskCount {
 export interface Job {
   /** 16 hex digits; null for a dry run. */
   readonly id: string | null
+  /** What it was begun with, for the history. */
+  readonly parameters: HistoryRecord['parameters']
   readonly tables: readonly JobTable[]
   readonly createdAt: Date
 }

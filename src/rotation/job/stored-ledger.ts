@@ -217,9 +217,12 @@ async function ask(query: Query, sql: string, parameters: readonly unknown[]): R
   }
 }
 
-function jobOf({ id, tables, created_at: createdAt }: Record<string, unknown>): Job {
+function jobOf(row: Record<string, unknown>): Job {
+  const { id, parameters, tables, created_at: createdAt } = row
+  const [own] = JSON.parse(String(parameters)) as [Job['parameters']]
   return {
     id: String(id),
+    parameters: own,
     tables: JSON.parse(String(tables)) as JobTable[],
     createdAt: new Date(String(createdAt)),
   }

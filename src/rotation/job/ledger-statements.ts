@@ -12,7 +12,7 @@ export interface LedgerStatements {
   readonly reopenJob: string
   readonly reopenRows: string
   readonly reopenShards: string
-  readonly isRunning: string
+  readonly findOwn: string
   readonly claim: string
   readonly openShards: string
   readonly checkpoint: string
@@ -65,7 +65,7 @@ export function ledgerStatements(schema: string | null): LedgerStatements {
         state = CASE WHEN EXISTS (SELECT 1 FROM ${row} r
           WHERE r.job_id = $2 AND r.shard = s.shard) THEN 'left' ELSE 'done' END
       WHERE s.job_id = $1`,
-    isRunning: `SELECT 1 FROM ${job} WHERE id = $1 AND state = 'running'`,
+    findOwn: `SELECT 1 FROM ${job} WHERE id = $1 AND state IN ('running', 'ended')`,
     // Materialized: a join that ran the subquery again for another row would lease that one as well.
     claim: `WITH c AS MATERIALIZED (SELECT shard FROM ${shard} WHERE job_id = $1 AND state <> 'done'
           AND ($3::integer IS NULL OR shard = $3) AND ${running}

@@ -119,8 +119,9 @@ function storedLedger(
   leaseSeconds: number,
 ): Ledger {
   const { id } = job
-  const checkRunning = async (): Promise<void> => {
-    if ((await run(sql.isRunning, [id])).length === 0) throw superseded(job)
+  // A job that others ended in the meantime is done.
+  const checkPlace = async (): Promise<void> => {
+    if ((await run(sql.findOwn, [id])).length === 0) throw superseded(job)
   }
   return {
     job,
@@ -129,10 +130,10 @@ function storedLedger(
       if (row) return shardOf(row)
       const [open] = await run(sql.openShards, [id, shard ?? null])
       if (Number(open?.count) === 0) return null
-      await checkRunning()
+      await checkPlace()
       return 'busy'
     },
-    ...leasedShards(run, sql, id, leaseSeconds, checkRunning),
+    ...leasedShards(run, sql, id, leaseSeconds, checkPlace),
     counts: async () => new Map((await run(sql.counts, [id])).map(tableCounts)),
     failures: async (limit) =>
       (await run(sql.failures, [id, limit])).map((row) => ({
@@ -156,7 +157,7 @@ function leasedShards(
   sql: LedgerStatements,
   id: Job['id'],
   leaseSeconds: number,
-  checkRunning: () => Promise<void>,
+  checkPlace: () => Promise<void>,
 ): LeasedShards {
   const held = ({ number, fence }: Shard): unknown[] => [id, number, fence]
   return {
@@ -164,7 +165,7 @@ function leasedShards(
       const counts = [leaseSeconds, done.done, done.failed.length, keyText(done.cursor)]
       const kept = await query(sql.checkpoint, [...held(shard), ...counts])
       if (kept.length === 0) {
-        await checkRunning()
+        await checkPlace()
         throw new LeaseLost(`shard ${shard.number} has been given to another worker`)
       }
       await keepRows(query, sql, [id, shard.number], done)

@@ -10,12 +10,15 @@ export interface ActorFlags {
 /** The options behind {@link ActorFlags}, of every command that the history records. */
 export function actorOptions(): Option[] {
   return [
-    new Option(
-      '--actor <who>',
-      'who asks for it; kept in the history, so name no data subject',
-    ).default(`${userName()}@${hostname()}`),
+    actorOption(),
     new Option('--reason <why>', 'why; kept in the history, so name no data subject'),
   ]
+}
+
+/** `--actor` alone, for jobs. */
+export function actorOption(): Option {
+  const explanation = 'who asks for it; kept in the history, so name no data subject'
+  return new Option('--actor <who>', explanation).default(`${userName()}@${hostname()}`)
 }
 
 /** A container may run under a number that no user has. */

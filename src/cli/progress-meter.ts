@@ -1,12 +1,7 @@
-/** How far a job is with one table, as the verbs tell it. */
-export interface TableProgress {
-  readonly table: string
-  readonly done: number
-  readonly total: number
-}
+import type { JobProgress } from '../rotation'
 
-/** How far a job is with everything that it has counted so far. */
-export interface JobProgress extends TableProgress {
+/** How far a job is with all its tables; `table` is the one that was worked on last. */
+export interface OverallProgress extends JobProgress {
   /** Of the last half minute; 0 until something was done. */
   readonly perSecond: number
   /** `null` as long as nothing was done. */
@@ -20,11 +15,11 @@ const WINDOW_MS = 30_000
  * replicas, or goes on where an earlier run stopped, says how fast it is now.
  */
 export class ProgressMeter {
-  readonly #tables = new Map<string, TableProgress>()
+  readonly #tables = new Map<string, JobProgress>()
   #samples: { readonly at: number; readonly done: number }[] = []
 
   /** @param now - in milliseconds of a clock that never goes back */
-  update(progress: TableProgress, now: number): JobProgress {
+  update(progress: JobProgress, now: number): OverallProgress {
     this.#tables.set(progress.table, progress)
     const sum = (count: 'done' | 'total'): number =>
       [...this.#tables.values()].reduce((all, table) => all + table[count], 0)

@@ -1,11 +1,12 @@
+import type { JobProgress } from '../rotation'
 import { durationText } from './duration'
-import { type JobProgress, ProgressMeter, type TableProgress } from './progress-meter'
+import { type OverallProgress, ProgressMeter } from './progress-meter'
 import { grouped } from './text-table'
 
 /** Where the progress of one job is shown. */
 export interface ProgressDisplay {
   /** What a verb takes as `onProgress`. */
-  readonly update: (progress: TableProgress) => void
+  readonly update: (progress: JobProgress) => void
   /** Takes the bar off the terminal. */
   readonly end: () => void
 }
@@ -28,7 +29,7 @@ export function progressEvents(write: (event: object) => void): ProgressDisplay 
 }
 
 /** One line about a job, as it stands in a log. */
-export function progressText(progress: JobProgress): string {
+export function progressText(progress: OverallProgress): string {
   const { table, done, total } = progress
   return `${table}: ${grouped(done)} of ${grouped(total)} in all, ${speedText(progress)}`
 }
@@ -63,15 +64,15 @@ export function progressBar(stream: NodeJS.WriteStream): ProgressDisplay {
 
 const FORMAT = '{table} {bar} {percentage} % | {of} | {speed}'
 
-function speedText({ perSecond, secondsLeft }: JobProgress): string {
+function speedText({ perSecond, secondsLeft }: OverallProgress): string {
   const left = secondsLeft === null ? 'time left unknown' : `${durationText(secondsLeft)} left`
   return `${grouped(Math.round(perSecond))}/s, ${left}`
 }
 
-function metered(everyMs: number, show: (progress: JobProgress) => void): ProgressDisplay {
+function metered(everyMs: number, show: (progress: OverallProgress) => void): ProgressDisplay {
   const meter = new ProgressMeter()
   let shownAt = Number.NEGATIVE_INFINITY
-  let last: JobProgress | undefined
+  let last: OverallProgress | undefined
   return {
     update(progress) {
       const now = performance.now()

@@ -79,7 +79,7 @@ describe('mortise on a DataSource', () => {
     const dry = await onData('rewrap --dry-run')
     expect(dry.stdout).toContain(`would move to key ${after}`)
     expect((await onData(`census --key ${before}`)).code).toBe(4)
-    const { code, stdout, stderr } = await onData('rewrap --batch-size 10')
+    const { code, stdout, stderr } = await onData('rewrap --batch-size 10 --workers 2 --max-lag 9')
     expect(stdout).toMatch(/^person +40 +40 +0 +0$/m)
     expect(stdout).toMatch(/^mortise_subject_key +2 +0 +0 +0$/m)
     expect(stderr).toMatch(/^person: 42 of 42 in all, /m)

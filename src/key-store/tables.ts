@@ -157,6 +157,7 @@ export const JOB_TABLES: readonly TableDefinition[] = [
       column('id', 'text'),
       column('domain', 'text'),
       column('verb', 'text'),
+      column('scope', 'text'),
       column('parameters', 'text'),
       column('state', 'text'),
       column('actor', 'text'),
@@ -169,7 +170,7 @@ export const JOB_TABLES: readonly TableDefinition[] = [
     partialUniques: [
       {
         name: 'mortise_job_running_unique',
-        columns: ['domain', 'verb'],
+        columns: ['domain', 'verb', 'scope'],
         where: `"state" = 'running'`,
       },
     ],

@@ -36,28 +36,28 @@ export function ledgerStatements(schema: string | null): LedgerStatements {
   const qualify: QualifyTable = qualifyWith(schema ?? undefined)
   const [job, shard, row] = ['mortise_job', 'mortise_job_shard', 'mortise_job_row'].map(qualify)
   const running = `EXISTS (SELECT 1 FROM ${job} j WHERE j.id = $1 AND j.state = 'running')`
-  const columns = 'id, parameters, tables, created_at::text AS created_at'
+  const columns = 'id, scope, parameters, tables, created_at::text AS created_at'
   return {
     findRunning: `SELECT ${columns} FROM ${job}
       WHERE domain = $1 AND verb = $2 AND state = 'running'`,
     findEnded: `SELECT ${columns} FROM ${job}
-      WHERE domain = $1 AND verb = $2 AND state = 'ended' ORDER BY created_at DESC, id LIMIT 1`,
+      WHERE domain = $1 AND verb = $2 AND scope = $3 AND state = 'ended' ORDER BY created_at DESC, id LIMIT 1`,
     supersede: `UPDATE ${job} SET state = 'superseded', ended_at = clock_timestamp()
       WHERE id = $1 AND state = 'running'`,
-    forgetEnded: `DELETE FROM ${job} WHERE domain = $1 AND verb = $2 AND state <> 'running'`,
-    insertJob: `INSERT INTO ${job} (id, domain, verb, parameters, state, actor, tables, created_at)
-      VALUES ($1, $2, $3, $4, 'running', $5, $6, clock_timestamp())
-      ON CONFLICT (domain, verb) WHERE state = 'running' DO NOTHING RETURNING id`,
+    forgetEnded: `DELETE FROM ${job} WHERE domain = $1 AND verb = $2 AND scope = $3 AND state <> 'running'`,
+    insertJob: `INSERT INTO ${job} (id, domain, verb, scope, parameters, state, actor, tables, created_at)
+      VALUES ($1, $2, $3, $4, $5, 'running', $6, $7, clock_timestamp())
+      ON CONFLICT (domain, verb, scope) WHERE state = 'running' DO NOTHING RETURNING id`,
     insertShards: `INSERT INTO ${shard}
         (job_id, shard, table_name, lower_key, upper_key, state, fence, done, failed)
       SELECT $1, u.shard, u.table_name, u.lower_key, u.upper_key, 'open', 0, 0, 0
       FROM unnest($2::integer[], $3::text[], $4::text[], $5::text[])
         AS u(shard, table_name, lower_key, upper_key)`,
     forgetJob: `DELETE FROM ${job} WHERE id = $1`,
-    reopenJob: `INSERT INTO ${job} (id, domain, verb, parameters, state, actor, tables, created_at)
-      SELECT $2, domain, verb, parameters, 'running', $3, tables, clock_timestamp() FROM ${job}
+    reopenJob: `INSERT INTO ${job} (id, domain, verb, scope, parameters, state, actor, tables, created_at)
+      SELECT $2, domain, verb, scope, parameters, 'running', $3, tables, clock_timestamp() FROM ${job}
       WHERE id = $1 AND state = 'ended'
-      ON CONFLICT (domain, verb) WHERE state = 'running' DO NOTHING RETURNING id`,
+      ON CONFLICT (domain, verb, scope) WHERE state = 'running' DO NOTHING RETURNING id`,
     reopenRows: `INSERT INTO ${row} (job_id, shard, row_key, column_name, code, amount)
       SELECT $2, shard, row_key, '', 'left', sum(amount) FROM ${row} WHERE job_id = $1
       GROUP BY shard, row_key`,

@@ -99,8 +99,10 @@ async function openLedger(
     const { tables, shards } = await plan()
     return dryLedger(tables, shards)
   }
-  const places = tasks.map(({ table }) => [tableLabel(table), table.columns.map((c) => c.column)])
-  const identity = { verb, parameters: JSON.stringify([parameters, places]), actor }
+  const scope = tasks.map(({ table }) => {
+    return [tableLabel(table), table.columns.map(({ column }) => column)] as const
+  })
+  const identity = { verb, scope, parameters, actor }
   if (retry) return reopenStoredLedger(schema, identity, leaseSeconds)
   const superseded = (job: Job) => history.ended(job, null)
   return openStoredLedger(schema, identity, leaseSeconds, { plan, superseded })

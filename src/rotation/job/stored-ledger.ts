@@ -17,8 +17,13 @@ import type { PlannedShard } from './plan-shards'
 /** Which job a ledger is for. */
 export interface JobIdentity {
   readonly verb: string
-  /** Runs with equal parameters are one job; a run with others takes its place. */
-  readonly parameters: string
+  /** Names of the tables, each with those of its encrypted columns. */
+  readonly scope: readonly (readonly [table: string, columns: readonly string[]])[]
+  /**
+   * Runs with equal scope and parameters are one job. Any other run over one of its tables takes its
+   * place; those over other tables, of an application beside this one, run beside it.
+   */
+  readonly parameters: Job['parameters']
   readonly actor: string
 }
 
@@ -46,16 +51,24 @@ export async function openStoredLedger(
   const sql = ledgerStatements(schema.ownSchema)
   const { domain } = schema.keyring
   for (;;) {
-    const [running] = await ask(schema.query, sql.findRunning, [domain, identity.verb])
-    if (running?.parameters === identity.parameters) {
-      return storedLedger(schema, sql, jobOf(running), leaseSeconds)
-    }
-    if (running) {
-      await superseded(jobOf(running))
-      await schema.query(sql.supersede, [running.id])
+    const running = await ask(schema.query, sql.findRunning, [domain, identity.verb])
+    const own = running.find((row) => isSame(row, identity))
+    if (own) return storedLedger(schema, sql, jobOf(own), leaseSeconds)
+    for (const other of running.filter((row) => sharesTable(row, identity))) {
+      await superseded(jobOf(other))
+      await schema.query(sql.supersede, [other.id])
     }
     await begin(schema, sql, identity, await plan())
   }
+}
+
+function isSame(row: Record<string, unknown>, { scope, parameters }: JobIdentity): boolean {
+  return row.scope === JSON.stringify(scope) && row.parameters === JSON.stringify(parameters)
+}
+
+function sharesTable(row: Record<string, unknown>, { scope }: JobIdentity): boolean {
+  const others = JSON.parse(String(row.scope)) as JobIdentity['scope']
+  return others.some(([other]) => scope.some(([table]) => table === other))
 }
 
 /**
@@ -65,13 +78,14 @@ export async function openStoredLedger(
  */
 export async function reopenStoredLedger(
   schema: EncryptedSchema,
-  { verb, parameters, actor }: JobIdentity,
+  identity: JobIdentity,
   leaseSeconds: number,
 ): Promise<Ledger> {
+  const { verb, scope, actor } = identity
   const sql = ledgerStatements(schema.ownSchema)
   const { domain } = schema.keyring
-  const [ended] = await ask(schema.query, sql.findEnded, [domain, verb])
-  if (ended?.parameters === parameters) {
+  const [ended] = await ask(schema.query, sql.findEnded, [domain, verb, JSON.stringify(scope)])
+  if (ended && isSame(ended, identity)) {
     const id = randomBytes(8).toString('hex')
     await schema.transaction(async (query) => {
       if ((await query(sql.reopenJob, [ended.id, id, actor])).length === 0) return
@@ -80,10 +94,9 @@ export async function reopenStoredLedger(
       await query(sql.forgetJob, [ended.id])
     })
   }
-  const [running] = await schema.query(sql.findRunning, [domain, verb])
-  if (running?.parameters === parameters) {
-    return storedLedger(schema, sql, jobOf(running), leaseSeconds)
-  }
+  const running = await schema.query(sql.findRunning, [domain, verb])
+  const own = running.find((row) => isSame(row, identity))
+  if (own) return storedLedger(schema, sql, jobOf(own), leaseSeconds)
   throw new MortiseError(
     'ERR_CONFIG',
     `there is no ${verb} that ended and can be taken up again; run it without retry`,
@@ -94,13 +107,16 @@ export async function reopenStoredLedger(
 async function begin(
   { transaction, keyring }: EncryptedSchema,
   sql: LedgerStatements,
-  { verb, parameters, actor }: JobIdentity,
+  { verb, scope, parameters, actor }: JobIdentity,
   { tables, shards }: JobPlan,
 ): Promise<void> {
   const id = randomBytes(8).toString('hex')
+  const [scopeText, parametersText, tablesText] = [scope, parameters, tables].map((part) =>
+    JSON.stringify(part),
+  )
   await transaction(async (query) => {
-    await query(sql.forgetEnded, [keyring.domain, verb])
-    const row = [id, keyring.domain, verb, parameters, actor, JSON.stringify(tables)]
+    await query(sql.forgetEnded, [keyring.domain, verb, scopeText])
+    const row = [id, keyring.domain, verb, scopeText, parametersText, actor, tablesText]
     if ((await query(sql.insertJob, row)).length === 0) return
     await query(sql.insertShards, [
       id,
@@ -220,10 +236,9 @@ async function ask(query: Query, sql: string, parameters: readonly unknown[]): R
 
 function jobOf(row: Record<string, unknown>): Job {
   const { id, parameters, tables, created_at: createdAt } = row
-  const [own] = JSON.parse(String(parameters)) as [Job['parameters']]
   return {
     id: String(id),
-    parameters: own,
+    parameters: JSON.parse(String(parameters)) as Job['parameters'],
     tables: JSON.parse(String(tables)) as JobTable[],
     createdAt: new Date(String(createdAt)),
   }

@@ -178,6 +178,20 @@ describe('a job', () => {
     ])
   })
 
+  it('runs beside one of other tables, and takes the place of one that shares a table', async () => {
+    const begin = (id: string, tables: string): Promise<unknown> =>
+      execute(
+        `INSERT INTO mortise_job (id, domain, verb, scope, parameters, state, actor, tables, created_at)
+        VALUES ($1, 'default', 'rewrap', $2, '{}', 'running', '', '[]', now())`,
+        ...[id, tables],
+      )
+    await begin('elsewhere', '[["invoice",["iban"]]]')
+    await begin('before', '[["invoice",["iban"]],["counter",["n","other"]]]')
+    await run()
+    const states = await execute('SELECT id, state FROM mortise_job ORDER BY created_at')
+    expect(states.map(({ state }) => state)).toEqual(['running', 'superseded', 'ended'])
+  })
+
   it('leaves one record of its begin and one of its end, whoever takes part', async () => {
     await Promise.all([run({ actor: 'ops' }), run({ actor: 'ops' })])
     const records = await history(target)

@@ -29,10 +29,10 @@ export class CreatePatients1790000000000 implements MigrationInterface {
       `CREATE TABLE "mortise_index" ("domain" text NOT NULL, "kind" text NOT NULL, "name" text NOT NULL, "generation" integer NOT NULL, "index_key_id" bytea, "normaliser" text, "bits" integer, "range_parameters" text, "shared_group" text, "state" text NOT NULL, "epoch" integer NOT NULL, CONSTRAINT "mortise_index_pk" PRIMARY KEY ("domain", "kind", "name", "generation"))`,
     )
     await queryRunner.query(
-      `CREATE TABLE "mortise_job" ("id" text NOT NULL, "domain" text NOT NULL, "verb" text NOT NULL, "parameters" text NOT NULL, "state" text NOT NULL, "actor" text NOT NULL, "tables" text NOT NULL, "created_at" TIMESTAMP WITH TIME ZONE NOT NULL, "ended_at" TIMESTAMP WITH TIME ZONE, CONSTRAINT "mortise_job_pk" PRIMARY KEY ("id"))`,
+      `CREATE TABLE "mortise_job" ("id" text NOT NULL, "domain" text NOT NULL, "verb" text NOT NULL, "scope" text NOT NULL, "parameters" text NOT NULL, "state" text NOT NULL, "actor" text NOT NULL, "tables" text NOT NULL, "created_at" TIMESTAMP WITH TIME ZONE NOT NULL, "ended_at" TIMESTAMP WITH TIME ZONE, CONSTRAINT "mortise_job_pk" PRIMARY KEY ("id"))`,
     )
     await queryRunner.query(
-      `CREATE UNIQUE INDEX "mortise_job_running_unique" ON "mortise_job"  ("domain", "verb") WHERE "state" = 'running'`,
+      `CREATE UNIQUE INDEX "mortise_job_running_unique" ON "mortise_job"  ("domain", "verb", "scope") WHERE "state" = 'running'`,
     )
     await queryRunner.query(
       `CREATE TABLE "mortise_job_shard" ("job_id" text NOT NULL, "shard" integer NOT NULL, "table_name" text NOT NULL, "lower_key" text, "upper_key" text, "cursor_key" text, "state" text NOT NULL, "owner" text, "fence" integer NOT NULL, "lease_until" TIMESTAMP WITH TIME ZONE, "done" bigint NOT NULL, "failed" bigint NOT NULL, CONSTRAINT "mortise_job_shard_pk" PRIMARY KEY ("job_id", "shard"))`,

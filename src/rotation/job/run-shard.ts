@@ -22,6 +22,12 @@ export interface ShardRun {
 /** Rows that were locked are tried again after these times, when the rest of their shard is done. */
 const RETRY_AFTER_MS = [0, 100, 400]
 
+/**
+ * A process that hangs within a page, or a machine that is gone without a word, must not hold its
+ * locks for longer than its lease: PostgreSQL would wait for hours.
+ */
+const END_IF_HUNG = `SELECT set_config('idle_in_transaction_session_timeout', $1, true)`
+
 /** Works through a leased shard: its range, and then the rows that had to be left. */
 export async function runShard(run: ShardRun, task: TableTask, shard: Shard): Promise<void> {
   const { ledger, options } = run
@@ -88,6 +94,7 @@ async function runPage(
   const { schema, ledger, options, onPage } = run
   const { failed, values, write } = await task.work(rows)
   const written = await schema.transaction(async (query) => {
+    await query(END_IF_HUNG, [String(options.leaseSeconds * 1000)])
     const result = options.dryRun ? { done: values, left: [] } : await write(query)
     await ledger.checkpoint(query, shard, { ...result, ...place, failed })
     return result

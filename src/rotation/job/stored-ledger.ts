@@ -145,9 +145,8 @@ function storedLedger(
       const [row] = await run(sql.claim, [id, owner, shard ?? null, leaseSeconds])
       if (row) return shardOf(row)
       const [open] = await run(sql.openShards, [id, shard ?? null])
-      if (Number(open?.count) === 0) return null
       await checkPlace()
-      return 'busy'
+      return Number(open?.count) === 0 ? null : 'busy'
     },
     ...leasedShards(run, sql, id, leaseSeconds, checkPlace),
     counts: async () => new Map((await run(sql.counts, [id])).map(tableCounts)),

@@ -1,5 +1,6 @@
 import type { Command } from 'commander'
 import { censusCommand } from './commands/census'
+import { doctorCommand } from './commands/doctor'
 import { dropProviderCommand } from './commands/drop-provider'
 import { initCommand } from './commands/init'
 import { inspectCommand } from './commands/inspect'
@@ -23,5 +24,5 @@ export const COMMANDS: readonly Command[] = [
   ...[rotateCommand, rewrapCommand, censusCommand],
   ...[rotateRootCommand, dropProviderCommand],
   ...[disableCommand, enableCommand, shredCommand],
-  inspectCommand,
+  ...[inspectCommand, doctorCommand],
 ]

@@ -1,5 +1,6 @@
 import {
   changeState,
+  destroyKey,
   epochOf,
   insertIndexes,
   insertKey,
@@ -7,6 +8,7 @@ import {
   replaceIndex,
   replaceWraps,
   type StoreContent,
+  shownKeys,
 } from './content'
 import { appendHistory, pageHistory } from './content-history'
 import {
@@ -36,12 +38,12 @@ export function contentStore(
   return {
     loadKeys: async (domain) => {
       const content = await read()
-      const keys = content.keys.filter((key) => key.domain === domain)
-      return { epoch: epochOf(content, domain), keys }
+      return { epoch: epochOf(content, domain), keys: shownKeys(content, domain) }
     },
     loadEpoch: async (domain) => epochOf(await read(), domain),
     insertKey: (insertion) => update((content) => insertKey(content, insertion)),
     changeState: (id, from, to) => update((content) => changeState(content, id, from, to)),
+    destroyKey: (key, tombstone) => update((content) => destroyKey(content, key, tombstone)),
     replaceWraps: (key, wraps) => update((content) => replaceWraps(content, key, wraps)),
     ...subjectStore(read, update),
     ...historyStore(read, update),

@@ -82,6 +82,30 @@ export function changeState(
   return { ...raised, keys: content.keys.map((record) => (record === key ? changed : record)) }
 }
 
+/** @returns `null` where the key is another one by now; see `KeyStore.destroyKey` */
+export function destroyKey(
+  content: StoreContent,
+  { id, state, wraps }: Pick<KeyRecord, 'id' | 'state' | 'wraps'>,
+  tombstone: Tombstone,
+): StoreContent | null {
+  const key = content.keys.find((record) => record.id === id)
+  if (key?.state !== state || !sameWraps(key.wraps, wraps)) return null
+  const changed = changeState(content, id, state, 'destroyed')
+  if (changed === null) return null
+  const keys = changed.keys.map((record) => (record.id === id ? { ...record, wraps: [] } : record))
+  const kept = content.tombstones.some((one) => one.id === id)
+  const tombstones = kept ? content.tombstones : [...content.tombstones, { ...tombstone }]
+  return { ...changed, keys, tombstones }
+}
+
+/** The keys of a domain as every store shows them; see `KeyStore.loadKeys`. */
+export function shownKeys({ keys, tombstones }: StoreContent, domain: string): KeyRecord[] {
+  const buried = new Set(tombstones.map(({ id }) => id))
+  return keys
+    .filter((key) => key.domain === domain)
+    .map((key) => (buried.has(key.id) ? { ...key, state: 'destroyed', wraps: [] } : key))
+}
+
 /** @returns `null` where the key has other wraps by now; see `KeyStore.replaceWraps` */
 export function replaceWraps(
   content: StoreContent,

@@ -1,5 +1,6 @@
 import type { QualifyTable } from './create-tables'
 import { malformed } from './json-members'
+import type { Query } from './store'
 
 /** One less than PostgreSQL's `integer` holds, so that there is always a next one. */
 const MAX_EPOCH = 2 ** 31 - 2
@@ -17,4 +18,15 @@ export function epochOf(row: Readonly<Record<string, unknown>>): number {
   return Number.isInteger(epoch) && epoch >= 0 && epoch <= MAX_EPOCH
     ? epoch
     : malformed('the key store in PostgreSQL', 'epoch')
+}
+
+/** Takes the domain's lock until the transaction ends, and gives the epoch of what it will write. */
+export async function nextEpoch(
+  query: Query,
+  sql: { readonly lockDomain: string; readonly loadEpoch: string },
+  domain: string,
+): Promise<number> {
+  await query(sql.lockDomain, [domain])
+  const [row] = await query(sql.loadEpoch, [domain])
+  return epochOf(row ?? {}) + 1
 }

@@ -30,7 +30,7 @@ function advice(code: string): string {
     return 'its tables are missing or older than this release; run the pending migrations, or createTables() of the store, and check its schema option'
   }
   if (code === NOT_ALLOWED) {
-    return 'this role may not use the mortise_* tables; grant it SELECT, INSERT and UPDATE on them; destroying subject keys and changing wraps need DELETE as well'
+    return 'this role may not use the mortise_* tables; grant it SELECT, INSERT and UPDATE on them; destroying keys and changing wraps need DELETE as well'
   }
   return 'see the cause'
 }

@@ -1,4 +1,5 @@
-import { listIn, nextEpoch, one } from './postgres-rows'
+import { nextEpoch } from './postgres-epoch'
+import { listIn, one } from './postgres-rows'
 import type { KeyStoreStatements } from './postgres-statements'
 import { indexFromJson } from './record-json'
 import type { IndexRecord, KeyStore, Query, Session } from './store'

@@ -41,7 +41,10 @@ export interface KeyStoreStatements {
  * TypeORM gives the rows of an UPDATE in a shape of its own.
  */
 export function keyStoreStatements(qualify: QualifyTable): KeyStoreStatements {
-  const [key, wrap, index] = ['mortise_key', 'mortise_key_wrap', 'mortise_index'].map(qualify)
+  const [key, wrap, index, tombstone] = [
+    ...['mortise_key', 'mortise_key_wrap', 'mortise_index', 'mortise_tombstone'],
+  ].map(qualify)
+  const buried = `EXISTS (SELECT 1 FROM ${tombstone} t WHERE t.id = k.id)`
   const epoch = epochExpression(qualify)
   const wraps = (keyId: string): string => `(SELECT coalesce(json_agg(json_build_object(
       'providerUri', w.provider_uri, 'wrapped', encode(w.wrapped, 'hex'),
@@ -50,8 +53,10 @@ export function keyStoreStatements(qualify: QualifyTable): KeyStoreStatements {
   return {
     loadKeys: `SELECT ${epoch}, (SELECT coalesce(json_agg(json_build_object(
         'id', encode(k.id, 'hex'), 'domain', k.domain, 'purpose', k.purpose, 'version', k.version,
-        'state', k.state, 'kcv', encode(k.kcv, 'hex'), 'createdAt', ${iso('k.created_at')},
-        'stateChangedAt', ${iso('k.state_changed_at')}, 'epoch', k.epoch, 'wraps', ${wraps('k.id')}
+        'state', CASE WHEN ${buried} THEN 'destroyed' ELSE k.state END,
+        'kcv', encode(k.kcv, 'hex'), 'createdAt', ${iso('k.created_at')},
+        'stateChangedAt', ${iso('k.state_changed_at')}, 'epoch', k.epoch,
+        'wraps', CASE WHEN ${buried} THEN '[]'::json ELSE ${wraps('k.id')} END
       ) ORDER BY k.purpose, k.version), '[]') FROM ${key} k WHERE k.domain = $1)::text AS keys`,
     loadEpoch: `SELECT ${epoch}`,
     loadIndexes: `SELECT coalesce(json_agg(json_build_object(

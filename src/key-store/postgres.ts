@@ -1,11 +1,16 @@
 import { toHex } from '../bytes'
-import { follows, sameWraps } from './content'
+import { follows } from './content'
 import { createTablesStatements, qualifyWith } from './create-tables'
-import { epochOf } from './postgres-epoch'
+import { epochOf, nextEpoch } from './postgres-epoch'
 import { isUniqueViolation, postgresStoreError } from './postgres-error'
-import { appendHistory, historyStatements, loadHistory } from './postgres-history'
+import {
+  appendHistory,
+  type HistoryStatements,
+  historyStatements,
+  loadHistory,
+} from './postgres-history'
 import { indexWrites, loadIndexes } from './postgres-indexes'
-import { listIn, nextEpoch, one } from './postgres-rows'
+import { listIn, one } from './postgres-rows'
 import { type KeyStoreStatements, keyStoreStatements } from './postgres-statements'
 import {
   countSubjectKeys,
@@ -18,8 +23,9 @@ import {
   type SubjectStatements,
   subjectStatements,
 } from './postgres-subjects'
-import { keyFromJson, wrapFromJson } from './record-json'
-import type { KeyInsertion, KeyRecord, KeyState, KeyStore, KeyWrap, Query, Session } from './store'
+import { destroyKey, replaceWraps } from './postgres-wraps'
+import { keyFromJson } from './record-json'
+import type { KeyInsertion, KeyState, KeyStore, Query, Session } from './store'
 
 /** Runs `work` in one READ COMMITTED transaction: committed when it resolves, rolled back else. */
 export type WriteTransaction = <T>(
@@ -60,7 +66,7 @@ export function createPostgresStore(options: PostgresStoreOptions): KeyStore {
   const { connections, read } = options
   const qualify = qualifyWith(options.schema)
   const sql = keyStoreStatements(qualify)
-  const historySql = historyStatements(qualify)
+  const subjects = subjectStatements(qualify)
   const queryOf = (session?: Session): Query =>
     connections === 'separate' ? read : (session?.query ?? read)
   const write: WriteTransaction = (work, session) =>
@@ -74,18 +80,14 @@ export function createPostgresStore(options: PostgresStoreOptions): KeyStore {
       raced(() => write((query) => insertKey(query, sql, insertion), session)),
     changeState: (id, from, to, session) =>
       raced(() => write((query) => changeState(query, sql, id, from, to), session)),
+    destroyKey: (key, tombstone, session) =>
+      write((query) => destroyKey(query, { sql, subjects }, key, tombstone), session),
     replaceWraps: (key, wraps, session) =>
       write((query) => replaceWraps(query, sql, key, wraps), session),
-    ...subjectStore({ sql, subjects: subjectStatements(qualify), queryOf, write }),
+    ...subjectStore({ sql, subjects, queryOf, write }),
     loadIndexes: (domain, session) => translated(() => loadIndexes(queryOf(session), sql, domain)),
     ...indexWrites(sql, write),
-    appendHistory: (domain, text) =>
-      write(async (query) => {
-        await query(sql.lockDomain, [domain])
-        return appendHistory(query, historySql, domain, text)
-      }),
-    loadHistory: (domain, page) =>
-      translated(() => loadHistory(queryOf(), historySql, domain, page)),
+    ...historyStore({ sql, history: historyStatements(qualify), queryOf, write }),
     createTables: () =>
       write(async (query) => {
         await query(CREATE_TABLES_LOCK, [])
@@ -140,25 +142,6 @@ async function changeState(
   return (await query(sql.changeState, [id, from, to, epoch])).length === 1
 }
 
-async function replaceWraps(
-  query: Query,
-  sql: KeyStoreStatements,
-  { id, wraps: previous }: Pick<KeyRecord, 'id' | 'wraps'>,
-  wraps: readonly KeyWrap[],
-): Promise<boolean> {
-  const [key] = await query(sql.domainOfKey, [id])
-  if (key === undefined) return false
-  const epoch = await nextEpoch(query, sql, String(key.domain))
-  const present = listIn(await one(query, sql.loadWraps, [id]), 'wraps').map(wrapFromJson)
-  if (!sameWraps(present, previous)) return false
-  await query(sql.deleteWraps, [id])
-  for (const { providerUri, wrapped, createdAt } of wraps) {
-    await query(sql.insertWrap, [id, providerUri, toHex(wrapped), createdAt.toISOString()])
-  }
-  await query(sql.touchKey, [id, epoch])
-  return true
-}
-
 /** The part of the store that is about data subjects. */
 function subjectStore({
   sql,
@@ -189,6 +172,28 @@ function subjectStore({
         }
       }),
     loadTombstones: (domain) => translated(() => loadTombstones(queryOf(), subjects, domain)),
+  } satisfies Partial<KeyStore>
+}
+
+/** The part of the store that is about what was done. */
+function historyStore({
+  sql,
+  history,
+  queryOf,
+  write,
+}: {
+  readonly sql: KeyStoreStatements
+  readonly history: HistoryStatements
+  readonly queryOf: (session?: Session) => Query
+  readonly write: WriteTransaction
+}) {
+  return {
+    appendHistory: (domain, text) =>
+      write(async (query) => {
+        await query(sql.lockDomain, [domain])
+        return appendHistory(query, history, domain, text)
+      }),
+    loadHistory: (domain, page) => translated(() => loadHistory(queryOf(), history, domain, page)),
   } satisfies Partial<KeyStore>
 }
 

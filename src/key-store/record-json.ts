@@ -33,12 +33,18 @@ export function keyToJson(record: KeyRecord): unknown {
 /** Inverse of {@link keyToJson} for untrusted JSON. */
 export function keyFromJson(json: JsonMembers): KeyRecord {
   const key = keyMembers(json)
-  return hasMaterial(key) || namesOneProvider(key) ? key : malformed('the key store', 'kcv')
+  const whole = hasMaterial(key) || namesOneProvider(key) || isGone(key)
+  return whole ? key : malformed('the key store', 'kcv')
 }
 
 /** A key with material has a whole check value and whole wraps. */
 function hasMaterial({ kcv, wraps }: KeyRecord): boolean {
   return kcv.length === KCV_BYTES && wraps.every(({ wrapped }) => wrapped.length > 0)
+}
+
+/** Of a destroyed key without material, not even the provider's name is left. */
+function isGone({ purpose, state, kcv, wraps }: KeyRecord): boolean {
+  return purpose === 'data' && state === 'destroyed' && kcv.length === 0 && wraps.length === 0
 }
 
 /** A key without material has none anywhere, and names the one provider that wraps its DEKs. */

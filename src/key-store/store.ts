@@ -89,7 +89,7 @@ export interface SubjectKeyRecord {
   readonly createdAt: Date
 }
 
-/** That a subject key was destroyed on purpose: kept for ever, and replayed after a restore. */
+/** That a key was destroyed on purpose: kept for ever, and for subject keys replayed after a restore. */
 export interface Tombstone {
   /** The id of the key that was destroyed. */
   readonly id: string
@@ -138,7 +138,10 @@ export interface KeyStore {
    * back transaction takes them along. The keyring then keeps nothing that it read in a transaction.
    */
   readonly writesOnSession?: boolean
-  /** All keys of a domain with their wraps, and the domain's epoch (0 for an empty one). */
+  /**
+   * All keys of a domain with their wraps, and the domain's epoch (0 for an empty one). A key that has
+   * a tombstone is `destroyed` and has no wraps, even if a restored backup brought it back.
+   */
   loadKeys(domain: string, session?: Session): Promise<{ epoch: number; keys: KeyRecord[] }>
   /** The domain's epoch alone: the cheap question of the staleness poll. */
   loadEpoch(domain: string, session?: Session): Promise<number>
@@ -156,6 +159,17 @@ export interface KeyStore {
    * @returns false where the key was not in state `from`
    */
   changeState(id: string, from: KeyState, to: KeyState, session?: Session): Promise<boolean>
+  /**
+   * Destroys a key that is still in that state and has these wraps: it becomes `destroyed`, its wraps
+   * go, and a tombstone stays, in one transaction that raises the domain's epoch.
+   *
+   * @returns false where the key is another one by now: nothing was changed
+   */
+  destroyKey(
+    key: Pick<KeyRecord, 'id' | 'state' | 'wraps'>,
+    tombstone: Tombstone,
+    session?: Session,
+  ): Promise<boolean>
   /**
    * Replaces the wraps of a key, if they are still those of `key`, raising the domain's epoch.
    *

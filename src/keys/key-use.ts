@@ -12,7 +12,7 @@ export function checkSeals(record: KeyRecord): void {
 }
 
 /** Whether values and tokens made under the key may still be used. */
-export function isUsable(record: KeyRecord): boolean {
+export function isUsable(record: Pick<KeyRecord, 'state'>): boolean {
   return record.state === 'active' || record.state === 'decrypt-only'
 }
 

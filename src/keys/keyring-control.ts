@@ -1,6 +1,6 @@
 import { MortiseError } from '../errors'
 import type { HistoryLink, HistoryText } from '../key-store/history'
-import type { KeyRecord, KeyState, KeyStore } from '../key-store/store'
+import type { IndexRecord, KeyRecord, KeyState, KeyStore, Tombstone } from '../key-store/store'
 import type { KeyPurpose } from '../providers/provider'
 import { activeKey } from './active-key'
 import { eventKey } from './events'
@@ -23,6 +23,8 @@ export interface KeyControl {
   readonly subjects: SubjectKeys
   /** Moving keys of data subjects from one KEK to another. */
   readonly subjectWraps: SubjectWraps
+  /** How long this keyring may use what another process has changed, in milliseconds. */
+  readonly stalenessMs: number
   /** What the indexes of fields are made with, and are to be made with. */
   readonly indexes: IndexControl
   /** All keys of the domain, read from the store now. */
@@ -35,6 +37,10 @@ export interface KeyControl {
   addVersion(purpose: KeyPurpose): Promise<AddedKey | null>
   /** @returns false where the key was no longer in that state */
   changeState(key: KeyRecord, to: KeyState): Promise<boolean>
+  /** @returns false where the key is in another state by now, or has other wraps */
+  destroy(key: KeyRecord, tombstone: Tombstone): Promise<boolean>
+  /** What every index of the domain was made with, read from the store now. */
+  indexRecords(): Promise<IndexRecord[]>
   /** What was done in the domain: adding a record to its end, and reading a page behind a number. */
   readonly history: {
     append(text: HistoryText): Promise<HistoryLink>
@@ -57,6 +63,7 @@ export function keyringControl(parts: KeyringParts): KeyControl {
   }
   return {
     providers,
+    stalenessMs: config.times.epochPollMs,
     wraps: wrapControl({ providers, store, snapshot, emit, closing }),
     subjects,
     subjectWraps: new SubjectWraps({ domain, store, keks: (ids) => opening.keks(ids) }),
@@ -69,12 +76,10 @@ export function keyringControl(parts: KeyringParts): KeyControl {
         return added
       }),
     changeState: (key, to) =>
-      open(async () => {
-        if (!(await store().changeState(key.id, key.state, to))) return false
-        emit({ type: 'key-state-changed', ...eventKey(key), from: key.state, to })
-        await snapshot.reloadAfterWrite()
-        return true
-      }),
+      open(() => changed(parts, key, to, store().changeState(key.id, key.state, to))),
+    destroy: (key, tombstone) =>
+      open(() => changed(parts, key, 'destroyed', store().destroyKey(key, tombstone))),
+    indexRecords: () => open(() => store().loadIndexes(domain)),
     history: {
       append: (text) => open(() => store().appendHistory(domain, text)),
       page: (after, limit) => open(() => store().loadHistory(domain, { after, limit })),
@@ -83,6 +88,19 @@ export function keyringControl(parts: KeyringParts): KeyControl {
     health: () => open(() => keyringHealth(parts)),
     close: () => closing.begin(() => closeParts(parts)),
   }
+}
+
+/** Tells of a change and reads the keys anew, where it took place. */
+async function changed(
+  { config, snapshot }: KeyringParts,
+  key: KeyRecord,
+  to: KeyState,
+  change: Promise<boolean>,
+): Promise<boolean> {
+  if (!(await change)) return false
+  config.emit({ type: 'key-state-changed', ...eventKey(key), from: key.state, to })
+  await snapshot.reloadAfterWrite()
+  return true
 }
 
 function indexesOf(parts: KeyringParts): IndexControl {

@@ -16,6 +16,16 @@ export interface KeyCount {
   readonly count: number
 }
 
+/** How many tokens of one column were made with one generation of its index. */
+export interface TokenCount {
+  readonly column: EncryptedTableColumn
+  /** The column that holds the tokens. */
+  readonly tokenColumn: string
+  /** The first byte of a token: 1..255; 0 for what is no token. */
+  readonly generation: number
+  readonly count: number
+}
+
 /**
  * Counts the values of a table by the key that they name: one pass over the table in the database,
  * which reads the first 10 bytes of each value. Nothing is authenticated.
@@ -23,15 +33,54 @@ export interface KeyCount {
  * @returns in the order of the columns, then by key id; NULLs are not counted
  */
 export async function countKeys(query: Query, table: EncryptedTable): Promise<KeyCount[]> {
-  const rows = await query(countStatement(table), [])
-  return rows.map(({ place, mark, key_id: keyId, subject, count }) => ({
-    column: table.columns[Number(place)] as EncryptedTableColumn,
+  const rows = await query(countStatement(table, []), [])
+  return rows.map((row) => keyCount(table.columns, row))
+}
+
+/**
+ * Counts the values of a table, and the tokens of its exact indexes by their generation: one pass over
+ * the table as well. See {@link countKeys}.
+ */
+export async function countValues(
+  query: Query,
+  table: EncryptedTable,
+): Promise<{ readonly values: readonly KeyCount[]; readonly tokens: readonly TokenCount[] }> {
+  const places = tokenPlaces(table)
+  const values: KeyCount[] = []
+  const tokens: TokenCount[] = []
+  for (const row of await query(countStatement(table, places), [])) {
+    const token = places[Number(row.place) - table.columns.length]
+    if (token === undefined) values.push(keyCount(table.columns, row))
+    else {
+      const generation = Number.parseInt(String(row.mark), 16) || 0
+      tokens.push({ ...token, generation, count: Number(row.count) })
+    }
+  }
+  return { values, tokens }
+}
+
+type TokenPlace = Pick<TokenCount, 'column' | 'tokenColumn'>
+type Row = Record<string, unknown>
+
+function tokenPlaces({ columns }: EncryptedTable): TokenPlace[] {
+  return columns.flatMap((column) =>
+    column.exactColumn === null ? [] : [{ column, tokenColumn: column.exactColumn }],
+  )
+}
+
+function keyCount(columns: readonly EncryptedTableColumn[], row: Row): KeyCount {
+  const { place, mark, key_id: keyId, subject, count } = row
+  return {
+    column: columns[Number(place)] as EncryptedTableColumn,
     keyId: typeof keyId === 'string' ? keyId : null,
     subject: subject === true,
     format: typeof mark === 'string' ? Number.parseInt(mark, 16) & 0x0f : null,
     count: Number(count),
-  }))
+  }
 }
+
+/** Of an envelope: magic, flags, key id. Of a token: its generation. */
+const HEAD = { envelope: 10, token: 1 }
 
 /**
  * Bytes 0 to 9 of every envelope, found through `substring`: unlike `get_byte` on the value it
@@ -40,18 +89,26 @@ export async function countKeys(query: Query, table: EncryptedTable): Promise<Ke
  *
  * @see docs/format.md "Envelope"
  */
-function countStatement(table: EncryptedTable): string {
-  const values = table.columns.map(
-    ({ column, form }, place) => `(${place}, ${envelopeSql(`r.${quote(column)}`, form).prefix})`,
+function countStatement(table: EncryptedTable, tokens: readonly TokenPlace[]): string {
+  const { columns } = table
+  const envelopes = columns.map(
+    ({ column, form }) => envelopeSql(`r.${quote(column)}`, form).prefix,
   )
-  const once = table.columns.some(({ form }) => form === 'text') ? ONCE : ''
+  const values = [
+    ...envelopes.map((prefix, place) => `(${place}, ${prefix}, ${HEAD.envelope})`),
+    ...tokens.map(
+      ({ tokenColumn }, at) => `(${columns.length + at}, r.${quote(tokenColumn)}, ${HEAD.token})`,
+    ),
+  ]
+  const once = columns.some(({ form }) => form === 'text') ? ONCE : ''
   return `SELECT v.place, encode(substring(e.prefix from 1 for 1), 'hex') AS mark,
       s.subject, CASE WHEN NOT s.subject THEN encode(substring(e.prefix from 3 for 8), 'hex') END
         AS key_id, count(*)::text AS count
     FROM ${tablePath(table)} AS r
-    CROSS JOIN LATERAL (VALUES ${values.join(', ')}) AS v(place, value)
-    CROSS JOIN LATERAL (SELECT substring(v.value from 1 for 10) AS bytes ${once}) AS b
-    CROSS JOIN LATERAL (SELECT CASE WHEN octet_length(b.bytes) = 10
+    CROSS JOIN LATERAL (VALUES ${values.join(', ')}) AS v(place, value, head)
+    CROSS JOIN LATERAL (SELECT substring(v.value from 1 for v.head) AS bytes ${once}) AS b
+    CROSS JOIN LATERAL (SELECT CASE WHEN v.head = ${HEAD.token}
+      OR octet_length(b.bytes) = 10
       AND b.bytes >= decode('e0', 'hex') AND b.bytes < decode('f0', 'hex')
       THEN b.bytes END AS prefix) AS e
     CROSS JOIN LATERAL (SELECT e.prefix IS NOT NULL AND ${underSubjectKey('e.prefix')} AS subject)

@@ -113,6 +113,7 @@ function namesKey(field: EncryptedTableColumn): string {
   return `(${keyIdOf(value)} = ANY ($1::text[]) AND ${hasSubjectFlags(value)})`
 }
 
-function keyIdOf(value: string): string {
+/** The key id that a bytea expression names, as 16 hex digits. */
+export function keyIdOf(value: string): string {
   return `encode(substring(${value} from 3 for 8), 'hex')`
 }

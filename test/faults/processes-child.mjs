@@ -55,7 +55,10 @@ const commands = {
     const { keyId, done: rewrapped, skipped, failedCount } = await rewrap(dataSource)
     return { keyId, done: rewrapped, skipped, failedCount }
   },
-  census: async () => (await census(dataSource)).map(({ keyId, count }) => ({ keyId, count })),
+  census: async () =>
+    (await census(dataSource))
+      .filter(({ format }) => format !== null)
+      .map(({ keyId, count }) => ({ keyId, count })),
   disable: ({ keyId }) => disableKey(keyring, { keyId }),
   enable: ({ keyId }) => enableKey(keyring, { keyId }),
   events: async () => events.map(({ type }) => type),

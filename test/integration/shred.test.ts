@@ -263,6 +263,6 @@ describe('replayTombstones()', () => {
   it('leaves the census of data keys as it is', async () => {
     await shred(setup.dataSource, { subject: gone })
     const counted = await census(setup.dataSource)
-    expect(counted.filter(({ field }) => field === 'Note.label')).toMatchObject([{ count: 3 }])
+    expect(counted.filter(({ column }) => column === 'label')).toMatchObject([{ count: 3 }])
   })
 })

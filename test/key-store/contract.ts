@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { beforeEach, describe, expect, it } from 'vitest'
 import type { IndexRecord, KeyRecord, KeyStore } from '../../src/key-store/store'
-import { someIndex, someKey } from './records'
+import { someIndex, someKey, someTombstone } from './records'
 
 /** Gives a new, empty place; each call of the result is another store over that place. */
 export type StorePlace = () => Promise<() => KeyStore>
@@ -115,6 +115,72 @@ export function describeKeyStore(name: string, place: StorePlace): void {
       expect(epoch).toBe(3)
       expect(keys.find(({ id }) => id === first.id)).toMatchObject({ state: 'disabled', epoch: 3 })
       expect(keys.find(({ id }) => id === second.id)).toMatchObject({ state: 'active', epoch: 2 })
+    })
+
+    describe('destroyKey', () => {
+      const retired = async () => {
+        const [first, second] = await rotated()
+        const key = { ...first, state: 'decrypt-only' as const }
+        return { key, second, tombstone: someTombstone({ id: first.id, actor: 'ops' }) }
+      }
+
+      it('removes all wraps and keeps a tombstone', async () => {
+        const { key, second, tombstone } = await retired()
+        expect(await store.destroyKey(key, tombstone)).toBe(true)
+        const { epoch, keys } = await open().loadKeys('default')
+        expect(epoch).toBe(3)
+        const [gone, other] = keys as [KeyRecord, KeyRecord]
+        expect(gone).toMatchObject({ id: key.id, state: 'destroyed', wraps: [], version: 1 })
+        expect(gone.stateChangedAt.getTime()).toBeGreaterThan(key.stateChangedAt.getTime())
+        expect(other.wraps).toEqual(second.wraps)
+        expect(await open().loadTombstones('default')).toEqual([tombstone])
+      })
+
+      it('changes nothing where state or wraps are others by now', async () => {
+        const { key, second, tombstone } = await retired()
+        const before = await store.loadKeys('default')
+        for (const other of [
+          { ...key, state: 'disabled' as const },
+          { ...key, wraps: second.wraps },
+          { ...key, wraps: [] },
+          { ...key, id: 'ffffffffffffffff' },
+        ]) {
+          expect(await store.destroyKey(other, { ...tombstone, id: other.id })).toBe(false)
+        }
+        expect(await store.loadKeys('default')).toEqual(before)
+        expect(await store.loadTombstones('default')).toEqual([])
+      })
+
+      it('succeeds for one of many, and once', async () => {
+        const { key, tombstone } = await retired()
+        const done = await Promise.all(
+          Array.from({ length: 4 }, () => open().destroyKey(key, tombstone)),
+        )
+        expect(done.filter(Boolean)).toHaveLength(1)
+        expect(await store.destroyKey({ ...key, state: 'destroyed', wraps: [] }, tombstone)).toBe(
+          true,
+        )
+        expect(await store.loadTombstones('default')).toEqual([tombstone])
+      })
+
+      it('holds for a key without material, which named one provider', async () => {
+        const createdAt = new Date('2026-03-04T05:06:07.089Z')
+        const wraps = [{ providerUri: 'aws-kms:x', wrapped: Buffer.alloc(0), createdAt }]
+        const key = someKey({ kcv: Buffer.alloc(0), wraps, state: 'disabled' })
+        await store.insertKey({ key, demote: null })
+        expect(await store.destroyKey(key, someTombstone({ id: key.id }))).toBe(true)
+        expect((await open().loadKeys('default')).keys).toMatchObject([
+          { state: 'destroyed', wraps: [] },
+        ])
+      })
+
+      it('leaves a tombstone that a key which comes back stays under', async () => {
+        const [first] = await rotated()
+        await store.destroySubjectKeys([someTombstone({ id: first.id })])
+        const { keys } = await open().loadKeys('default')
+        expect(keys[0]).toMatchObject({ id: first.id, state: 'destroyed', wraps: [] })
+        expect(keys[1]).toMatchObject({ state: 'active' })
+      })
     })
 
     it('never has two active keys', async () => {

@@ -1,9 +1,12 @@
 import { beforeEach, describe, expect, it } from 'vitest'
+import { memoryKeyStore } from '../../src/key-store/memory'
 import type { Keyring } from '../../src/keys/keyring'
 import { census } from '../../src/rotation/census'
 import { disableKey } from '../../src/rotation/key-state'
 import { rewrap } from '../../src/rotation/rewrap'
 import { rotateKek } from '../../src/rotation/rotate-kek'
+import type { EncryptedTableColumn } from '../../src/schema'
+import { someIndex } from '../key-store/records'
 import { rejection } from '../keys/fixtures'
 import { keyIdIn, makeKeyring, seal, type Target, tableOf, useTables } from './tables'
 
@@ -24,7 +27,8 @@ async function insertSealed(id: number): Promise<string> {
 const rotate = async (): Promise<string> => (await rotateKek(keyring, { purpose: 'data' })).keyId
 
 const common = (column: string) => {
-  return { table: 'person', column, field: `Person.${column}`, format: 1, subject: false }
+  const place = { table: 'person', column, field: `Person.${column}` }
+  return { ...place, format: 1, subject: false, generation: null }
 }
 
 beforeEach(async () => {
@@ -91,6 +95,47 @@ describe('census', () => {
       { ...common('email'), ...none, format: null, count: values.length },
       { ...common('phone'), ...none, keyId: 'ab'.repeat(8), format: 2, count: 1 },
     ])
+  })
+
+  it('counts tokens by the generation of their index, and names its key', async () => {
+    const store = memoryKeyStore()
+    keyring = makeKeyring({ store })
+    const field = (tableOf('person', ['id'], ['email']).columns[0] ?? {}) as EncryptedTableColumn
+    const indexed = { ...field, exactColumn: 'phone', indexColumns: ['phone'] }
+    target = tables.target(keyring, { ...tableOf('person', ['id']), columns: [indexed] })
+    await keyring.ready()
+    await rotateKek(keyring, { purpose: 'index' })
+    const [first, second] = (await keyring.keys())
+      .filter(({ purpose }) => purpose === 'index')
+      .map(({ id }) => id) as [string, string]
+    const record = someIndex({ range: null })
+    await store.insertIndexes([
+      { ...record, indexKeyId: first },
+      { ...record, generation: 2, indexKeyId: second, state: 'required' },
+      { ...record, name: 'person.other', generation: 3, indexKeyId: first },
+    ])
+    const tokens = ['01aa', '01bb', '02cc', '03dd', '']
+    const [email] = await seal(keyring, { email: 'a' })
+    for (const [id, token] of tokens.entries()) {
+      await insert(id, email as Buffer, Buffer.from(token, 'hex'))
+    }
+    const rows = (await census(target)).filter(({ column }) => column === 'phone')
+    const place = { table: 'person', column: 'phone', field: 'Person.email', subject: false }
+    const unknown = { ...place, format: null, keyId: null, keyVersion: null, state: null }
+    expect(rows).toEqual([
+      { ...unknown, generation: 0, count: 1 },
+      { ...unknown, generation: 1, keyId: first, keyVersion: 1, state: 'decrypt-only', count: 2 },
+      { ...unknown, generation: 2, keyId: second, keyVersion: 2, state: 'active', count: 1 },
+      { ...unknown, generation: 3, count: 1 },
+    ])
+    const named = (await census(target)).filter(({ table }) => table === 'mortise_index')
+    expect(named.map(({ keyId, count }) => [keyId, count]).sort()).toEqual(
+      [
+        [first, 2],
+        [second, 1],
+      ].sort(),
+    )
+    expect(target.sent.filter(({ sql }) => sql.includes('FROM "person"'))).toHaveLength(2)
   })
 
   it('reads no value: one statement per table, whose answer is counts', async () => {

@@ -69,7 +69,9 @@ async function onePglite(): Promise<DataSource> {
     installExtensions: false,
   }).initialize()
   await typeormKeyStore(pglite).createTables?.()
-  await pglite.query('TRUNCATE mortise_key, mortise_key_wrap, mortise_index, mortise_history')
+  await pglite.query(
+    'TRUNCATE mortise_key, mortise_key_wrap, mortise_index, mortise_history, mortise_tombstone',
+  )
   return pglite
 }
 

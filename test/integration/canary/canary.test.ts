@@ -19,7 +19,8 @@ const errors = new Map<string, unknown>()
 const SETTINGS = [
   ...['log_statement=all', 'log_min_duration_statement=0', 'log_min_messages=info'],
   ...['log_error_verbosity=verbose', 'log_lock_waits=on', 'deadlock_timeout=100ms'],
-  ...['shared_preload_libraries=pg_stat_statements', 'pg_stat_statements.track=all'],
+  ...['shared_preload_libraries=pg_stat_statements,auto_explain', 'pg_stat_statements.track=all'],
+  ...['log_parameter_max_length_on_error=-1', 'auto_explain.log_min_duration=0'],
 ]
 
 beforeAll(async () => {
@@ -151,7 +152,7 @@ describe('no canary is in', () => {
 
   it('the log of the server', async () => {
     await new Promise((resolve) => setTimeout(resolve, 300))
-    const signs = ['execute', 'parameters', 'duration:', CONTROL]
+    const signs = ['execute', 'parameters', 'duration:', 'plan:', CONTROL]
     for (const sign of [...signs, 'deadlock detected', 'canceling statement']) {
       expect(serverLog.toLowerCase()).toContain(sign)
     }

@@ -1,0 +1,66 @@
+import { quote, tablePath } from '../../rotation/table-path'
+import type { DeclaredIndex } from '../../typeorm/declared-storage'
+import type { StoredIndex, StoredTable } from './catalogue'
+import { type Found, ok, problem, warning } from './finding'
+import type { Setup } from './setup'
+
+/**
+ * Every index and unique constraint over token and bucket columns that the entities declare has a valid
+ * index in the database: without one, a query reads the whole table, and duplicates are not refused.
+ */
+export async function checkSqlIndexes({ declared, catalogue }: Setup): Promise<Found[]> {
+  const findings = declared.indexes.flatMap((index) => {
+    const table = catalogue({ schema: index.schema, name: index.table })
+    return table && exists(index, table) ? lookFor(index, table) : []
+  })
+  if (findings.length > 0) return findings
+  return [
+    ok('index columns', `all ${declared.indexes.length} declared indexes are there and valid`),
+  ]
+}
+
+/** A column that is missing is a finding of its own. */
+function exists({ columns }: DeclaredIndex, table: StoredTable): boolean {
+  return columns.every((name) => table.columns.some((column) => column.name === name))
+}
+
+function lookFor(wanted: DeclaredIndex, { indexes }: StoredTable): Found[] {
+  const serving = indexes.filter((index) => serves(index, wanted))
+  if (serving.some(({ valid }) => valid)) return []
+  const [invalid] = serving
+  const subject = `${wanted.field} (${wanted.table}.${wanted.columns.join(', ')})`
+  const outcome = wanted.unique
+    ? 'duplicates are not refused, and a query reads the whole table'
+    : 'a query reads the whole table'
+  const report = wanted.unique ? problem : warning
+  return invalid
+    ? [report(subject, `index ${invalid.name} is not valid: ${outcome}`, remake(wanted, invalid))]
+    : [report(subject, `has no index: ${outcome}`, make(wanted))]
+}
+
+function serves(index: StoredIndex, wanted: DeclaredIndex): boolean {
+  const { columns, unique, where } = wanted
+  const leading = JSON.stringify(index.columns.slice(0, columns.length)) === JSON.stringify(columns)
+  if (!leading || (index.where !== null && where === null)) return false
+  if (unique) return index.unique && index.columns.length === columns.length
+  // Tokens are compared for equality only.
+  const hashed = index.method === 'hash' && columns[0]?.endsWith('_hmac')
+  return index.method === 'btree' || hashed === true
+}
+
+function remake({ schema }: DeclaredIndex, { name }: StoredIndex): string {
+  return `REINDEX INDEX CONCURRENTLY ${tablePath({ schema, name })};`
+}
+
+/** Under the names that TypeORM compares, so that the next migration finds nothing to do. */
+function make({ schema, table, name, columns, unique, constraint, where }: DeclaredIndex): string {
+  const path = tablePath({ schema, name: table })
+  const condition = where === null ? '' : ` WHERE ${where}`
+  const kind = unique ? 'UNIQUE INDEX' : 'INDEX'
+  const create =
+    `CREATE ${kind} CONCURRENTLY ${quote(name)} ON ${path} ` +
+    `(${columns.map(quote).join(', ')})${condition};`
+  return constraint
+    ? `${create} ALTER TABLE ${path} ADD CONSTRAINT ${quote(name)} UNIQUE USING INDEX ${quote(name)};`
+    : create
+}

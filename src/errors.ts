@@ -28,6 +28,8 @@ export type MortiseErrorCode =
   | 'ERR_ROW_UNKNOWN'
   /** A value does not fit the declared type of its field. */
   | 'ERR_VALUE_INVALID'
+  /** A value that must be unique is another row's as well. */
+  | 'ERR_NOT_UNIQUE'
   /** A value is longer than the format allows. */
   | 'ERR_VALUE_TOO_LARGE'
   /** Not an envelope: wrong magic, flags that cannot be, or a wrong length. */

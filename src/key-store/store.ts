@@ -66,6 +66,7 @@ export type IndexState = (typeof INDEX_STATES)[number]
 export const INDEX_STATES = [
   'required',
   'written',
+  'filled',
   'asked',
   'left',
   'copied',

@@ -1,4 +1,3 @@
-import { MortiseError } from '../errors'
 import type { IndexRecord, IndexState, KeyRecord, KeyStore } from '../key-store/store'
 import type { IndexDeclaration } from './access'
 import { fieldRecord, type Generations, generationsByName, hasOwnKey } from './index-declaration'
@@ -11,22 +10,13 @@ export interface IndexControl {
   /** The active index KEK: what the next generation's tokens derive from. */
   keyId(): Promise<string>
   /**
-   * Registers the generation to come under the active index KEK.
-   *
-   * @throws ERR_KEY_STORE (`retryable`) where another process began one meanwhile
+   * Registers the generation to come under the active index KEK; one that another process registered
+   * meanwhile is left as it is.
    */
   begin(current: IndexRecord, next: NonNullable<IndexDeclaration['next']>): Promise<void>
-  /**
-   * Moves a generation to its next state.
-   *
-   * @throws ERR_KEY_STORE (`retryable`) where another process moved it meanwhile
-   */
+  /** Moves a generation to another state, unless another process moved it meanwhile. */
   advance(record: IndexRecord, to: IndexState): Promise<void>
-  /**
-   * Removes a generation that nobody writes or asks any more.
-   *
-   * @throws ERR_KEY_STORE (`retryable`) where another process changed it meanwhile
-   */
+  /** Removes a generation that nobody writes or asks any more, unless another process changed it. */
   remove(record: IndexRecord): Promise<void>
   /** How long after a change another process may still act on what was before, in milliseconds. */
   readonly stalenessMs: number
@@ -46,10 +36,6 @@ const MAX_GENERATION = 255
 /** The administration of index generations. */
 export function indexControl(source: IndexControlSource): IndexControl {
   const { domain, store, snapshot, indexKey, stalenessMs } = source
-  const changed = async (done: boolean, { name }: IndexRecord): Promise<void> => {
-    await snapshot.reloadAfterWrite()
-    if (!done) throw lostRace(name)
-  }
   const generations = async (): Promise<ReadonlyMap<string, Generations>> => {
     const fields = (await store().loadIndexes(domain)).filter(({ kind }) => kind === 'field')
     const all = [...generationsByName(fields).values()]
@@ -63,24 +49,16 @@ export function indexControl(source: IndexControlSource): IndexControl {
       const wanted = fieldRecord(domain, next)
       const indexKeyId = hasOwnKey(wanted) ? (await indexKey()).id : null
       const generation = (current.generation % MAX_GENERATION) + 1
-      const record: IndexRecord = { ...wanted, generation, indexKeyId, state: 'required' }
-      await store().insertIndexes([record])
+      await store().insertIndexes([{ ...wanted, generation, indexKeyId, state: 'required' }])
       await snapshot.reloadAfterWrite()
-      const stored = (await generations()).get(next.fieldId)?.next
-      if (JSON.stringify(stored) !== JSON.stringify({ ...stored, ...record })) {
-        throw lostRace(next.fieldId)
-      }
     },
-    advance: async (record, to) =>
-      changed(await store().replaceIndex(record, { ...record, state: to }), record),
-    remove: async (record) => changed(await store().removeIndex(record), record),
+    async advance(record, to) {
+      await store().replaceIndex(record, { ...record, state: to })
+      await snapshot.reloadAfterWrite()
+    },
+    async remove(record) {
+      await store().removeIndex(record)
+      await snapshot.reloadAfterWrite()
+    },
   }
-}
-
-function lostRace(name: string): MortiseError {
-  return new MortiseError(
-    'ERR_KEY_STORE',
-    `the index of field ${name} was changed by another process meanwhile; run reindex again`,
-    { field: name, retryable: true },
-  )
 }

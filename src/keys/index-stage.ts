@@ -22,6 +22,7 @@ const DONE: IndexStage = { ...UNCHANGED, ownColumns: 'next', asks: ['final'] }
 const STAGES: Readonly<Record<Exclude<IndexState, 'active'>, IndexStage>> = {
   required: UNCHANGED,
   written: { ...UNCHANGED, nextColumns: 'next' },
+  filled: { ...UNCHANGED, nextColumns: 'next' },
   asked: { ...UNCHANGED, nextColumns: 'next', asks: ['next', 'current'] },
   left: { ...UNCHANGED, nextColumns: 'next', asks: ['next'] },
   copied: { ...DONE, nextColumns: 'next', asks: ['next'] },
@@ -31,7 +32,7 @@ const STAGES: Readonly<Record<Exclude<IndexState, 'active'>, IndexStage>> = {
 }
 
 /** While these last, all who write still write the generation before the change. */
-const READABLE: readonly IndexState[] = ['required', 'written', 'asked']
+const READABLE: readonly IndexState[] = ['required', 'written', 'filled', 'asked']
 
 /**
  * What a declaration may do, by what the key store has.

@@ -16,6 +16,14 @@ export type {
 export type { JobOptions, JobProgress } from './job/job-options'
 export type { JobCounts, JobFailure, JobReport, JobTableReport } from './job/job-report'
 export { disableKey, enableKey, type KeyStateOptions } from './key-state'
+export {
+  type ReindexedField,
+  type ReindexOptions,
+  type ReindexReport,
+  reindex,
+} from './reindex'
+export type { FieldState } from './reindexing/changing-fields'
+export type { ReindexJob, StepReport } from './reindexing/steps'
 export { type RewrapReport, rewrap } from './rewrap'
 export { type RotateKekOptions, type RotateKekResult, rotateKek } from './rotate-kek'
 export { type RotateRootOptions, type RotateRootReport, rotateRoot } from './rotate-root'

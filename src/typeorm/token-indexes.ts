@@ -125,16 +125,13 @@ function replaceColumns(
   return true
 }
 
-function tokenColumn(
-  { field, hmac }: EncryptedColumn,
-  unique: boolean,
-  plain: boolean,
-): ColumnMetadata {
+function tokenColumn(encrypted: EncryptedColumn, unique: boolean, plain: boolean): ColumnMetadata {
+  const { field, hmac } = encrypted
   const problem = !plain
     ? 'a spatial or full-text index has nothing to read in it'
     : !hmac
       ? 'an index on its ciphertext finds nothing; declare exact on it, or name its _lofi property'
-      : unique && field.exact?.bits !== FULL_BITS
+      : unique && !facesOf(encrypted).every(hasFullToken)
         ? 'unique needs untruncated tokens: leave out bits'
         : undefined
   if (hmac && !problem) return hmac
@@ -143,9 +140,21 @@ function tokenColumn(
   })
 }
 
+/** A column that changes its index, in every way in which it is asked. */
+function facesOf(encrypted: EncryptedColumn): readonly EncryptedColumn[] {
+  const { change } = encrypted
+  return change ? [change.current, change.next, change.final] : [encrypted]
+}
+
+function hasFullToken({ field }: EncryptedColumn): boolean {
+  return field.exact?.bits === FULL_BITS
+}
+
 /** A constraint over values that differ and share a token or bucket would refuse some of them. */
-function checkDistinct({ field, hmac }: EncryptedColumn, column: ColumnMetadata): void {
-  if (column === hmac && field.exact?.bits === FULL_BITS) return
+function checkDistinct(encrypted: EncryptedColumn, column: ColumnMetadata): void {
+  const { field } = encrypted
+  const faces = facesOf(encrypted).filter(({ hmac }) => hmac === column)
+  if (faces.length > 0 && faces.every(hasFullToken)) return
   throw new MortiseError(
     'ERR_FIELD_INVALID',
     `${field.name} in a unique index: different values share ${column.propertyName}; unique needs ` +

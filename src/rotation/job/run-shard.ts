@@ -96,8 +96,9 @@ async function runPage(
   const written = await schema.transaction(async (query) => {
     await query(END_IF_HUNG, [String(options.leaseSeconds * 1000)])
     const result = options.dryRun ? { done: values, left: [] } : await write(query)
-    await ledger.checkpoint(query, shard, { ...result, ...place, failed })
-    return result
+    const all = [...failed, ...(result.failed ?? [])]
+    await ledger.checkpoint(query, shard, { ...result, ...place, failed: all })
+    return result.done + all.length
   })
-  onPage(shard.table, written.done + failed.length)
+  onPage(shard.table, written)
 }

@@ -40,6 +40,8 @@ export interface LeftRow {
 export interface PageWritten {
   readonly done: number
   readonly left: readonly LeftRow[]
+  /** What only the database could refuse; none where it is left out. */
+  readonly failed?: readonly FailedValue[]
 }
 
 /** A page after the work that needs keys, before anything is written. */

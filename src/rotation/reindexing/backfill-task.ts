@@ -1,0 +1,75 @@
+import type { Query } from '../../key-store/store'
+import type { KeyAccess } from '../../keys/access'
+import { type KeyColumn, keyColumns } from '../job/key-columns'
+import { replaceRows } from '../job/replace-rows'
+import type { TableTask } from '../job/table-task'
+import { openedColumns } from '../open-rows'
+import { quote } from '../table-path'
+import { type ChangingTable, writtenColumns } from './changing-table'
+import { countRows } from './count-rows'
+import { differingValues } from './differing-values'
+import { nextValuesOf } from './next-values'
+import { writeApart } from './write-apart'
+import { nextColumn, parametersOf } from './write-values'
+
+/** What a backfill works with beside its table. */
+export interface BackfillContext {
+  readonly query: Query
+  readonly access: KeyAccess
+  /** Nothing is written, and no key of the generation to come is needed. */
+  readonly dryRun: boolean
+  /** Called with the number of values that were written. */
+  readonly onWritten: (values: number) => void
+}
+
+/**
+ * Opens every value and computes its tokens and buckets of the generation to come; those that differ from
+ * what is stored are written, and only those. A row that was written since it was read stays as it is,
+ * and is read again.
+ */
+export async function backfillTask(
+  context: BackfillContext,
+  table: ChangingTable,
+): Promise<TableTask> {
+  const { query, access, dryRun, onWritten } = context
+  const { columns } = table
+  const keys: readonly KeyColumn[] = await keyColumns(query, table)
+  const nextValues = nextValuesOf(access, columns, dryRun)
+  const write = writeApart(table, replaceRows(table, keys, columns.map(nextColumn)))
+  return {
+    table,
+    keys,
+    source: {
+      select: ['r.xmin::text AS x', ...openedColumns(columns)],
+      joins: '',
+      where: columns.flatMap(filled).join(' OR '),
+      parameters: [],
+    },
+    count: async () => ({
+      total: await countRows(query, table, ({ column }) => `r.${quote(column)} IS NOT NULL`),
+      current: 0,
+    }),
+    work: async (rows) => {
+      const { values, failed } = await nextValues(rows)
+      const wrong = dryRun ? [] : await differingValues(query, { table, keys }, values)
+      const right = values.length - wrong.length
+      return {
+        values: values.length,
+        failed,
+        write: async (run) => {
+          const written = await write(run, parametersOf(columns, wrong))
+          onWritten(written.done)
+          return { ...written, done: right + written.done }
+        },
+      }
+    },
+  }
+}
+
+/** Also a token without a value is wrong. */
+function filled(column: ChangingTable['columns'][number]): string[] {
+  const { token, bucket } = writtenColumns(column)
+  return [column.column, token, bucket].flatMap((name) =>
+    name === null ? [] : [`r.${quote(name)} IS NOT NULL`],
+  )
+}

@@ -60,6 +60,8 @@ export type MortiseErrorCode =
   | 'ERR_SUBJECT_SHREDDED'
   /** A batch job cannot go on, because a run with other parameters took its place. */
   | 'ERR_JOB_SUPERSEDED'
+  /** A batch job cannot go on, because somebody cancelled it. */
+  | 'ERR_JOB_CANCELLED'
   /** The keyring has been closed. */
   | 'ERR_CLOSED'
 

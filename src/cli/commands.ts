@@ -4,6 +4,7 @@ import { doctorCommand } from './commands/doctor'
 import { dropProviderCommand } from './commands/drop-provider'
 import { initCommand } from './commands/init'
 import { inspectCommand } from './commands/inspect'
+import { jobsCommand } from './commands/jobs'
 import { disableCommand, enableCommand } from './commands/key-state'
 import { keysCommand } from './commands/keys'
 import { rewrapCommand } from './commands/rewrap'
@@ -21,7 +22,7 @@ import { shredCommand } from './commands/shred'
  */
 export const COMMANDS: readonly Command[] = [
   ...[initCommand, keysCommand],
-  ...[rotateCommand, rewrapCommand, censusCommand],
+  ...[rotateCommand, rewrapCommand, jobsCommand, censusCommand],
   ...[rotateRootCommand, dropProviderCommand],
   ...[disableCommand, enableCommand, shredCommand],
   ...[inspectCommand, doctorCommand],

@@ -189,6 +189,7 @@ export const JOB_TABLES: readonly TableDefinition[] = [
       nullable('owner', 'text'),
       column('fence', 'integer'),
       nullable('lease_until', 'timestamp with time zone'),
+      nullable('stop_code', 'text'),
       column('done', 'bigint'),
       column('failed', 'bigint'),
     ],

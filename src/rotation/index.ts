@@ -2,6 +2,7 @@
 
 export type { HistoryHead } from '../key-store/history'
 export { type AddProviderOptions, type AddProviderReport, addProvider } from './add-provider'
+export { type CancelJobOptions, cancelJob } from './cancel-job'
 export { type CensusRow, census } from './census'
 export type { SkippedKey } from './change-wraps'
 export { type DropProviderOptions, type DropProviderReport, dropProvider } from './drop-provider'
@@ -15,6 +16,7 @@ export type {
 } from './history-record'
 export type { JobOptions, JobProgress } from './job/job-options'
 export type { JobCounts, JobFailure, JobReport, JobTableReport } from './job/job-report'
+export { type JobState, type JobTableState, type JobWorker, jobs } from './jobs'
 export { disableKey, enableKey, type KeyStateOptions } from './key-state'
 export {
   type ReindexedField,

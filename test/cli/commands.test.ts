@@ -125,6 +125,19 @@ describe('mortise on a DataSource', () => {
     expect(Number(done) + Number(current)).toBe(2 * (ROWS - 1) + 2)
   })
 
+  it('jobs shows the last one, and refuses to cancel what has ended', async () => {
+    const { stdout } = await onData('jobs')
+    expect(stdout).toMatch(/^rewrap [0-9a-f]{16} ended at .+Z.*: 1 of 1 shard done$/m)
+    expect(stdout).toMatch(/^person +\d+ +\d+ +0 +0$/m)
+    const event = (await onData('jobs --json')).events().at(-1) as { jobs: { jobId: string }[] }
+    const [job] = event.jobs
+    expect(job).toMatchObject({ verb: 'rewrap', state: 'ended', workers: [] })
+    expect((await onData(`jobs --cancel ${job?.jobId}`)).code).toBe(2)
+    const refused = await onData(`jobs --cancel ${job?.jobId} --yes`)
+    expect(refused.stderr).toContain('ERR_CONFIG')
+    expect(refused.code).toBe(1)
+  })
+
   it('shred destroys one subject, and writes the certificate', async () => {
     const refused = await onData('shred t1')
     expect(refused.code).toBe(2)

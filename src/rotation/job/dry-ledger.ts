@@ -34,6 +34,7 @@ export function dryLedger(tables: readonly JobTable[], shards: readonly PlannedS
     left: async () => [],
     counts: async () => counts,
     failures: async (limit) => failures.slice(0, limit),
+    open: async () => open.map(({ number }) => number),
     end: async () => {},
   }
 }

@@ -12,7 +12,10 @@ export interface LedgerStatements {
   readonly reopenJob: string
   readonly reopenRows: string
   readonly reopenShards: string
-  readonly findOwn: string
+  readonly find: string
+  readonly cancel: string
+  readonly noteStop: string
+  readonly stateOf: string
   readonly claim: string
   readonly openShards: string
   readonly checkpoint: string
@@ -25,6 +28,7 @@ export interface LedgerStatements {
   readonly left: string
   readonly counts: string
   readonly failures: string
+  readonly open: string
   readonly end: string
 }
 
@@ -65,13 +69,19 @@ export function ledgerStatements(schema: string | null): LedgerStatements {
         state = CASE WHEN EXISTS (SELECT 1 FROM ${row} r
           WHERE r.job_id = $2 AND r.shard = s.shard) THEN 'left' ELSE 'done' END
       WHERE s.job_id = $1`,
-    findOwn: `SELECT 1 FROM ${job} WHERE id = $1 AND state IN ('running', 'ended')`,
+    find: `SELECT verb, state, ${columns} FROM ${job} WHERE domain = $1 AND id = $2`,
+    cancel: `UPDATE ${job} SET state = 'cancelled', ended_at = clock_timestamp()
+      WHERE id = $1 AND state = 'running'`,
+    noteStop: `UPDATE ${shard} SET stop_code = $3 WHERE job_id = $1 AND shard = $2::integer
+      AND state <> 'done' AND lease_until IS NULL`,
+    stateOf: `SELECT state FROM ${job} WHERE id = $1`,
     // Materialized: a join that ran the subquery again for another row would lease that one as well.
     claim: `WITH c AS MATERIALIZED (SELECT shard FROM ${shard} WHERE job_id = $1 AND state <> 'done'
           AND ($3::integer IS NULL OR shard = $3) AND ${running}
           AND (lease_until IS NULL OR lease_until < clock_timestamp())
         ORDER BY shard LIMIT 1 FOR UPDATE SKIP LOCKED)
-      UPDATE ${shard} s SET owner = $2, fence = s.fence + 1, lease_until = ${LEASE}
+      UPDATE ${shard} s SET owner = $2, fence = s.fence + 1, lease_until = ${LEASE},
+        stop_code = NULL
       FROM c WHERE s.job_id = $1 AND s.shard = c.shard
       RETURNING s.shard, s.table_name, s.lower_key, s.upper_key, s.cursor_key, s.state, s.fence`,
     openShards: `SELECT count(*)::text AS count FROM ${shard} WHERE job_id = $1 AND state <> 'done'
@@ -100,6 +110,7 @@ export function ledgerStatements(schema: string | null): LedgerStatements {
     failures: `SELECT s.table_name, r.row_key, r.column_name, r.code FROM ${row} r
       JOIN ${shard} s ON s.job_id = r.job_id AND s.shard = r.shard
       WHERE r.job_id = $1 AND r.code <> 'left' ORDER BY r.shard, r.row_key, r.column_name LIMIT $2`,
+    open: `SELECT shard FROM ${shard} WHERE job_id = $1 AND state <> 'done' ORDER BY shard`,
     end: `UPDATE ${job} SET state = 'ended', ended_at = clock_timestamp() WHERE id = $1
       AND state = 'running' AND NOT EXISTS
         (SELECT 1 FROM ${shard} s WHERE s.job_id = $1 AND s.state <> 'done')`,

@@ -58,12 +58,13 @@ export interface Ledger {
    * @param shard - this one and no other
    * @returns `'busy'` where others hold all that is left, and null where nothing is
    * @throws ERR_JOB_SUPERSEDED where another job took this one's place
+   * @throws ERR_JOB_CANCELLED
    */
   claim(owner: string, shard?: number): Promise<Shard | 'busy' | null>
   /**
    * Keeps what a page did, in the transaction that did it, and extends the lease.
    *
-   * @throws ERR_JOB_SUPERSEDED
+   * @throws ERR_JOB_SUPERSEDED, ERR_JOB_CANCELLED
    * @throws {@link LeaseLost} where another worker holds the shard now
    */
   checkpoint(query: Query, shard: Shard, done: Checkpoint): Promise<void>
@@ -80,6 +81,8 @@ export interface Ledger {
   /** Of each table, `current` aside. */
   counts(): Promise<ReadonlyMap<string, Omit<JobCounts, 'current'>>>
   failures(limit: number): Promise<LedgerFailure[]>
+  /** Numbers of the shards that are not done. */
+  open(): Promise<number[]>
   /** Ends the job, where no shard is open. */
   end(): Promise<void>
 }

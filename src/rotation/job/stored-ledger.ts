@@ -1,7 +1,8 @@
 import { randomBytes } from '../../crypto/random'
-import { isMortiseError, MortiseError, type MortiseErrorCode } from '../../errors'
+import { MortiseError, type MortiseErrorCode } from '../../errors'
 import type { Query } from '../../key-store/store'
 import type { EncryptedSchema } from '../../schema'
+import { askJobTables, jobOf } from './job-tables'
 import type { RowKey } from './key-columns'
 import {
   type Checkpoint,
@@ -51,7 +52,7 @@ export async function openStoredLedger(
   const sql = ledgerStatements(schema.ownSchema)
   const { domain } = schema.keyring
   for (;;) {
-    const running = await ask(schema.query, sql.findRunning, [domain, identity.verb])
+    const running = await askJobTables(schema.query, sql.findRunning, [domain, identity.verb])
     const own = running.find((row) => isSame(row, identity))
     if (own) return storedLedger(schema, sql, jobOf(own), leaseSeconds)
     for (const other of running.filter((row) => sharesTable(row, identity))) {
@@ -84,7 +85,11 @@ export async function reopenStoredLedger(
   const { verb, scope, actor } = identity
   const sql = ledgerStatements(schema.ownSchema)
   const { domain } = schema.keyring
-  const [ended] = await ask(schema.query, sql.findEnded, [domain, verb, JSON.stringify(scope)])
+  const [ended] = await askJobTables(schema.query, sql.findEnded, [
+    domain,
+    verb,
+    JSON.stringify(scope),
+  ])
   if (ended && isSame(ended, identity)) {
     const id = randomBytes(8).toString('hex')
     await schema.transaction(async (query) => {
@@ -137,7 +142,9 @@ function storedLedger(
   const { id } = job
   // A job that others ended in the meantime is done.
   const checkPlace = async (): Promise<void> => {
-    if ((await run(sql.findOwn, [id])).length === 0) throw superseded(job)
+    const [found] = await run(sql.stateOf, [id])
+    if (found?.state === 'cancelled') throw cancelled(job)
+    if (found?.state !== 'running' && found?.state !== 'ended') throw superseded(job)
   }
   return {
     job,
@@ -157,6 +164,7 @@ function storedLedger(
         column: String(row.column_name),
         code: row.code as MortiseErrorCode,
       })),
+    open: async () => (await run(sql.open, [id])).map(({ shard }) => Number(shard)),
     end: async () => void (await run(sql.end, [id])),
   }
 }
@@ -217,32 +225,6 @@ async function keepRows(
   ])
 }
 
-/** @throws ERR_CONFIG where the tables of jobs are missing */
-async function ask(query: Query, sql: string, parameters: readonly unknown[]): ReturnType<Query> {
-  try {
-    return await query(sql, parameters)
-  } catch (error) {
-    const code = isMortiseError(error) ? undefined : (error as { code?: unknown } | null)?.code
-    if (code !== '42P01') throw error
-    throw new MortiseError(
-      'ERR_CONFIG',
-      'the tables mortise_job, mortise_job_shard and mortise_job_row do not exist in the database of ' +
-        'the data: run the migrations, or `mortise init`',
-      { cause: error },
-    )
-  }
-}
-
-function jobOf(row: Record<string, unknown>): Job {
-  const { id, parameters, tables, created_at: createdAt } = row
-  return {
-    id: String(id),
-    parameters: JSON.parse(String(parameters)) as Job['parameters'],
-    tables: JSON.parse(String(tables)) as JobTable[],
-    createdAt: new Date(String(createdAt)),
-  }
-}
-
 function tableCounts(
   row: Record<string, unknown>,
 ): [string, { done: number; failedCount: number; skipped: number }] {
@@ -277,5 +259,12 @@ function superseded({ id }: Job): MortiseError {
   return new MortiseError(
     'ERR_JOB_SUPERSEDED',
     `job ${id} was ended by a run with other parameters: what it wrote stays; run the verb again to join that one`,
+  )
+}
+
+function cancelled({ id }: Job): MortiseError {
+  return new MortiseError(
+    'ERR_JOB_CANCELLED',
+    `job ${id} was cancelled: what it wrote stays; run the verb again to begin anew`,
   )
 }

@@ -35,7 +35,7 @@ export class CreatePatients1790000000000 implements MigrationInterface {
       `CREATE UNIQUE INDEX "mortise_job_running_unique" ON "mortise_job"  ("domain", "verb", "scope") WHERE "state" = 'running'`,
     )
     await queryRunner.query(
-      `CREATE TABLE "mortise_job_shard" ("job_id" text NOT NULL, "shard" integer NOT NULL, "table_name" text NOT NULL, "lower_key" text, "upper_key" text, "cursor_key" text, "state" text NOT NULL, "owner" text, "fence" integer NOT NULL, "lease_until" TIMESTAMP WITH TIME ZONE, "done" bigint NOT NULL, "failed" bigint NOT NULL, CONSTRAINT "mortise_job_shard_pk" PRIMARY KEY ("job_id", "shard"))`,
+      `CREATE TABLE "mortise_job_shard" ("job_id" text NOT NULL, "shard" integer NOT NULL, "table_name" text NOT NULL, "lower_key" text, "upper_key" text, "cursor_key" text, "state" text NOT NULL, "owner" text, "fence" integer NOT NULL, "lease_until" TIMESTAMP WITH TIME ZONE, "stop_code" text, "done" bigint NOT NULL, "failed" bigint NOT NULL, CONSTRAINT "mortise_job_shard_pk" PRIMARY KEY ("job_id", "shard"))`,
     )
     await queryRunner.query(
       `CREATE TABLE "mortise_job_row" ("job_id" text NOT NULL, "shard" integer NOT NULL, "row_key" text NOT NULL, "column_name" text NOT NULL, "code" text NOT NULL, "amount" integer NOT NULL, CONSTRAINT "mortise_job_row_pk" PRIMARY KEY ("job_id", "shard", "row_key", "column_name"))`,

@@ -14,7 +14,8 @@ const MAX_SUBJECTS = 1_000
  * Token and bucket columns are filled where there is an envelope, and empty where there is none. A row
  * whose token is missing is never found by it; a token that was left behind still tells of its value.
  *
- * Values of a shredded subject have empty index columns, and those alone.
+ * Values of a shredded subject have empty index columns, and so may those of an index that is being
+ * made by `reindex`; no others.
  */
 export async function checkHiddenColumns(setup: Setup): Promise<Found[]> {
   const findings: Found[] = []
@@ -33,8 +34,10 @@ export async function checkHiddenColumns(setup: Setup): Promise<Found[]> {
 function probesOf(
   { catalogue }: Setup,
   table: EncryptedTable,
-  { column, field, indexColumns, subject: owner }: EncryptedTableColumn,
+  described: EncryptedTableColumn,
 ): RowProbe[] {
+  const { column, field, indexColumns, subject: owner } = described
+  const asked = askedColumns(described)
   const mayBeNull = (name: string): boolean =>
     catalogue(table)?.columns.find((one) => one.name === name)?.nullable === true
   return indexColumns.flatMap((index) => {
@@ -56,9 +59,15 @@ function probesOf(
     }
     return [
       ...(mayBeNull(column) ? [left] : []),
-      ...(mayBeNull(index) && owner === null ? [lost] : []),
+      ...(mayBeNull(index) && owner === null && asked.includes(index) ? [lost] : []),
     ]
   })
+}
+
+/** Those that queries use by now. */
+function askedColumns({ indexColumns, change }: EncryptedTableColumn): readonly string[] {
+  const coming = [change?.exact, change?.range].map((one) => one?.beside ?? one?.own)
+  return indexColumns.filter((name) => !coming.includes(name))
 }
 
 function neverWritten(
@@ -79,10 +88,11 @@ function neverWritten(
 async function unexplainedSubjects(
   { query, keyring }: Setup,
   table: EncryptedTable,
-  { column, field, form, indexColumns }: EncryptedTableColumn,
+  described: EncryptedTableColumn,
 ): Promise<Found[]> {
+  const { column, field, form } = described
   const findings: Found[] = []
-  for (const index of indexColumns) {
+  for (const index of askedColumns(described)) {
     const subject = `${field} (${tableLabel(table)}.${index})`
     try {
       const { prefix } = envelopeSql(`r.${quote(column)}`, form)

@@ -50,8 +50,9 @@ function judge(row: Record<string, unknown>, schema: string | null): Found[] {
   const table = tablePath({ schema, name: 'mortise_job_row' })
   const left = warning(
     subject,
-    `left ${counted(Number(failed), 'value')} that it could not do (${codes}); run it again once they are repaired`,
-    `SELECT * FROM ${table} WHERE job_id = '${id}' AND code <> 'left';`,
+    `left ${counted(Number(failed), 'value')} that it could not do (${codes})`,
+    `SELECT * FROM ${table} WHERE job_id = '${id}' AND code <> 'left';\n` +
+      `-- once they are repaired: ${again} --retry`,
   )
   return [...(state === 'running' ? [running] : []), ...(Number(failed) > 0 ? [left] : [])]
 }

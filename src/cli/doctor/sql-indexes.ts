@@ -44,8 +44,8 @@ function serves(index: StoredIndex, wanted: DeclaredIndex): boolean {
   if (!leading || (index.where !== null && where === null)) return false
   if (unique) return index.unique && index.columns.length === columns.length
   // Tokens are compared for equality only.
-  const hashed = index.method === 'hash' && columns[0]?.endsWith('_hmac')
-  return index.method === 'btree' || hashed === true
+  const hashed = index.method === 'hash' && /_hmac(_next)?$/.test(columns[0] ?? '')
+  return index.method === 'btree' || hashed
 }
 
 function remake({ schema }: DeclaredIndex, { name }: StoredIndex): string {

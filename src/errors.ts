@@ -16,6 +16,8 @@ export type MortiseErrorCode =
   | 'ERR_INDEX_CHANGED'
   /** An opened value contradicts the index column that found it: tampering or corruption. */
   | 'ERR_INDEX_MISMATCH'
+  /** A declared state of an adoption is ahead of what the database records, or behind what it allows. */
+  | 'ERR_ADOPTION'
   /** A schema change would drop a column that still holds plaintext. */
   | 'ERR_WOULD_DROP_PLAINTEXT'
   /** An encrypted entity is used through a DataSource without `withEncryption`. */

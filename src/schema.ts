@@ -1,3 +1,5 @@
+import type { AdoptedPlace } from './adoption/adopted-place'
+import type { AdoptionState } from './adoption/adoption-state'
 import type { StoredForm } from './envelope/stored-form'
 import { MortiseError } from './errors'
 import type { Field } from './field'
@@ -26,6 +28,22 @@ export interface EncryptedTableColumn {
   readonly subject: OwnerColumn<string> | null
   /** The primary key that the field is bound to; null where its values may be moved between rows. */
   readonly row: OwnerColumn<Buffer> | null
+  /** The column that the field is being moved from; null where nothing is adopted. */
+  readonly adopted: AdoptedTableColumn | null
+}
+
+/** A column whose values become those of an encrypted one. */
+export interface AdoptedTableColumn {
+  readonly place: AdoptedPlace
+  /** As the application declares it. */
+  readonly state: AdoptionState
+  /**
+   * The value as the application has it.
+   *
+   * @param stored - as a driver reads it, not NULL
+   * @throws whatever the column's transformer throws
+   */
+  valueOf(stored: unknown): unknown
 }
 
 /** A change of a field's indexes, as `reindex` needs it. */

@@ -23,7 +23,8 @@ const BELOW: Record<string, readonly string[]> = {
   'blind-index': ['envelope', 'keys', 'crypto', 'bytes', 'errors'],
   field: ['blind-index', 'envelope', 'keys', 'bytes', 'errors'],
   'query-plan': [],
-  schema: ['field', 'blind-index', 'envelope', 'keys', 'key-store', 'bytes', 'errors'],
+  adoption: ['key-store', 'crypto', 'errors'],
+  schema: ['adoption', 'field', 'blind-index', 'envelope', 'keys', 'key-store', 'bytes', 'errors'],
 }
 const EVERY_PART = Object.keys(BELOW)
 // Only listens to events.

@@ -148,9 +148,23 @@ const KEY_STORE_TABLES: readonly TableDefinition[] = [
 
 /**
  * What batch jobs keep beside the data, so that a page of rows and the place that was reached commit
- * together: jobs, the key ranges that workers lease, and the rows that a job had to leave.
+ * together: jobs, the key ranges that workers lease, and the rows that a job had to leave; and how far
+ * each adoption is.
  */
 export const JOB_TABLES: readonly TableDefinition[] = [
+  {
+    name: 'mortise_adoption',
+    columns: [
+      column('table_name', 'text'),
+      column('column_name', 'text'),
+      column('state', 'text'),
+      column('changed_at', 'timestamp with time zone'),
+    ],
+    primaryKey: { name: 'mortise_adoption_pk', columns: ['table_name', 'column_name'] },
+    uniques: [],
+    partialUniques: [],
+    references: [],
+  },
   {
     name: 'mortise_job',
     columns: [

@@ -2,6 +2,7 @@
 
 export type { HistoryHead } from '../key-store/history'
 export { type AddProviderOptions, type AddProviderReport, addProvider } from './add-provider'
+export { type AdoptOptions, type AdoptReport, adopt } from './adopt'
 export { type CancelJobOptions, cancelJob } from './cancel-job'
 export { type CensusRow, census } from './census'
 export type { SkippedKey } from './change-wraps'

@@ -1,3 +1,4 @@
+import { MortiseError } from '../errors'
 import type { Query } from '../key-store/store'
 import { UUID } from '../keys/subject-id'
 import type { EncryptedSchema, EncryptedTable, EncryptedTableColumn } from '../schema'
@@ -79,12 +80,47 @@ function keyIdsStatement(
   fields: readonly EncryptedTableColumn[],
   subject: string,
 ): string {
-  const stored = `r.${quote(subjectColumn)}::text`
   const values = fields.map((field) => `(${prefixOf(field)})`).join(', ')
   return `SELECT DISTINCT ${keyIdOf('v.value')} AS id FROM ${tablePath(table)} AS r
     CROSS JOIN LATERAL (VALUES ${values}) AS v(value)
-    WHERE ${UUID.test(subject) ? `lower(${stored})` : stored} = $1::text
+    WHERE ${isSubject(subjectColumn, subject)}
       AND ${hasSubjectFlags('v.value')}`
+}
+
+/** Whether the row `r` belongs to the subject that is `$1`. */
+function isSubject(subjectColumn: string, subject: string): string {
+  const stored = `r.${quote(subjectColumn)}::text`
+  return `${UUID.test(subject) ? `lower(${stored})` : stored} = $1::text`
+}
+
+/**
+ * Refuses to shred a subject while values of it are kept in clear as well, in columns that are being
+ * adopted: what destroying a key leaves readable would not be erased.
+ *
+ * @throws ERR_ADOPTION naming the property and what to do
+ */
+export async function checkNothingInClear(
+  { tables, query }: EncryptedSchema,
+  subject: string,
+): Promise<void> {
+  for (const table of tables) {
+    for (const { field, adopted, subject: owner } of table.columns) {
+      if (!adopted || !owner) continue
+      const { plainColumn } = adopted.place
+      const [found] = await query(
+        `SELECT EXISTS (SELECT 1 FROM ${tablePath(table)} AS r WHERE ${isSubject(owner.column, subject)}
+          AND r.${quote(plainColumn)} IS NOT NULL) AS held`,
+        [subject],
+      )
+      if (found?.held === false) continue
+      throw new MortiseError(
+        'ERR_ADOPTION',
+        `${field} is being adopted, and column ${plainColumn} still holds values of this subject in ` +
+          "clear: set the property to null in its rows first, or finish the adoption ('sealed')",
+        { field },
+      )
+    }
+  }
 }
 
 function clearStatement(table: EncryptedTable, fields: readonly EncryptedTableColumn[]): string {

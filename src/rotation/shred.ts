@@ -5,7 +5,7 @@ import { subjectId } from '../keys/subject-id'
 import type { EncryptedSchema } from '../schema'
 import { type HistoryOptions, recorded } from './history-record'
 import { certifiedTombstones, issueCertificate, type ShredCertificate } from './shred-certificate'
-import { clearIndexes, keyIdsInRows } from './shred-indexes'
+import { checkNothingInClear, clearIndexes, keyIdsInRows } from './shred-indexes'
 import { targetOf } from './target'
 
 /** Whose values to destroy, and what the certificate says about it. */
@@ -35,6 +35,7 @@ export interface ShredOptions {
  * @returns a certificate to keep; it says which keys were destroyed now and which before
  * @throws ERR_CONFIG for another domain than the keyring's, or a target that is neither
  * @throws ERR_VALUE_INVALID for a subject that cannot be one
+ * @throws ERR_ADOPTION while a column that is being adopted holds values of the subject in clear
  * @throws ERR_KEY_STORE where the key store cannot be read or written (`retryable`: run it again)
  * @throws ERR_HISTORY (`retryable`) where it is done, and its record is missing; the key store keeps
  *   the tombstones
@@ -69,6 +70,7 @@ async function destroySubject(
   { actor, reason }: Required<Pick<ShredCertificate, 'actor' | 'reason'>>,
 ): Promise<ShredCertificate> {
   const { subjects } = keyControl(keyring)
+  if (schema) await checkNothingInClear(schema, id)
   const found = await subjects.find(id)
   const inRows = schema ? await keyIdsInRows(schema, id) : new Set<string>()
   const before = inRows.size === 0 ? [] : await subjects.tombstones(inRows)

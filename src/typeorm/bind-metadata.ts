@@ -1,7 +1,9 @@
 import type { EntityMetadata, ObjectLiteral, ValueTransformer } from 'typeorm'
+import { readsPlain, writesPlain } from '../adoption/adoption-state'
 import { FULL_BITS } from '../blind-index/token'
 import { MortiseError } from '../errors'
 import { askedColumn } from './asked-column'
+import { bindPlain } from './bind-plain'
 import {
   checkColumn,
   checkDeclaredOnce,
@@ -16,10 +18,13 @@ import {
   declaredField,
   markOf,
   markTransformer,
+  suffixOf,
 } from './declaration'
 import {
+  type AdoptedColumn,
   type EncryptedColumn,
   encryptedColumnOf,
+  hiddenColumnsOf,
   registerEncryptedColumns,
 } from './encrypted-column'
 import { hiddenColumns, withIndexes } from './hidden-columns'
@@ -53,11 +58,11 @@ export function bindMetadata(
 
 function bindEntity(metadata: EntityMetadata, domain: string): readonly EncryptedColumn[] {
   checkDeclaredOnce(metadata)
+  checkHiddenColumns(metadata)
   const columns = metadata.columns.flatMap((main) => {
     const mark = markOf(main.transformer)
     return mark?.role === 'main' ? [bindColumn(metadata, main, mark, domain)] : []
   })
-  checkHiddenColumns(metadata)
   if (columns.length === 0) return columns
   indexTokens(metadata, columns)
   if (metadata.tableType !== 'view') indexHiddenColumns(metadata, columns)
@@ -73,58 +78,73 @@ function bindColumn(
   mark: ColumnMark,
   domain: string,
 ): EncryptedColumn {
-  const name = `${metadata.targetName}.${main.propertyPath}`
+  const { options, suffix } = mark
+  const path = main.propertyPath.slice(0, main.propertyPath.length - suffix.length)
+  const name = `${metadata.targetName}.${path}`
   checkColumn(metadata, main, name)
-  const fieldId = mark.options.fieldId ?? `${metadata.tableName}.${main.propertyPath}`
-  const { field, change } = declaredField(mark.options, name, fieldId)
-  const path = mark.options.subject
-  const subject = path === undefined ? null : findSubjectColumn(metadata, name, path)
-  const find = (role: ColumnRole) => hiddenColumn(metadata, main, role)
-  const hidden = hiddenColumns(find, field, change)
-  main.transformer = markTransformer(envelopeTransformer(field), mark)
-  keepUndefined(main)
-  for (const { column, transformer } of hidden.values()) deriveFrom(main, column, transformer)
-  const form = mark.options.column ?? 'bytea'
-  const row = mark.options.bindRow ? findRowColumn(metadata, name) : null
-  const sealing = { context: field.context(domain), main, form, subject, row }
-  return withIndexes(sealing, field, change, hidden)
+  const fieldId = options.fieldId ?? `${metadata.tableName}.${path}`
+  const { field, change } = declaredField(options, name, fieldId)
+  const subject =
+    options.subject === undefined ? null : findSubjectColumn(metadata, name, options.subject)
+  const find = (role: ColumnRole) => siblingColumn(metadata, path, role, options)
+  const indexes = hiddenColumns(find, field, change)
+  const adopted = options.adopt ? bindPlain(metadata, find('plain'), options, name) : null
+  bindTransformer(main, envelopeTransformer(field))
+  for (const { column, transformer } of indexes.values()) bindTransformer(column, transformer)
+  const property = adopted && readsPlain(adopted.state) ? adopted.column : main
+  keepUndefined(property)
+  const form = options.column ?? 'bytea'
+  const row = options.bindRow ? findRowColumn(metadata, name) : null
+  const sealing = { context: field.context(domain), property, main, form, subject, row, adopted }
+  const column = withIndexes(sealing, field, change, indexes)
+  for (const hidden of hiddenColumnsOf(column)) deriveFrom(property, hidden, adopted)
+  return column
 }
 
-function hiddenColumn(
+function siblingColumn(
   metadata: EntityMetadata,
-  main: ColumnMetadata,
+  path: string,
   role: ColumnRole,
+  options: ColumnMark['options'],
 ): ColumnMetadata {
-  const path = `${main.propertyPath}_${role}`
-  const hidden = metadata.columns.find((column) => column.propertyPath === path)
-  if (hidden && markOf(hidden.transformer)?.role === role) return hidden
-  const field = `${metadata.targetName}.${main.propertyPath}`
+  const hiddenPath = path + suffixOf(role, options)
+  const found = metadata.columns.find(({ propertyPath }) => propertyPath === hiddenPath)
+  if (found && markOf(found.transformer)?.role === role) return found
+  const field = `${metadata.targetName}.${path}`
   throw new MortiseError(
     'ERR_FIELD_INVALID',
-    `${field}: another property is named ${path}, which mortise needs for its index; rename it`,
+    `${field}: another property is named ${hiddenPath}, which mortise needs for it; rename it`,
     { field },
   )
 }
 
+function bindTransformer(column: ColumnMetadata, transformer: ValueTransformer): void {
+  column.transformer = markTransformer(transformer, markOf(column.transformer) as ColumnMark)
+}
+
 /**
- * Makes a hidden column follow its main property in every write, and never appear on an entity.
+ * Makes a hidden column follow its property in every write, and never appear on an entity.
  *
  * Derived on read of the entity, because TypeORM writes NULL into nullable columns whose property
  * is undefined: a stored `select: false` index would be wiped by the second save.
+ *
+ * @param adopted - leaves it out of what TypeORM compares: values of an adopted column have another
+ *   equality, and the property's own column alone decides what has changed
  */
 function deriveFrom(
-  main: ColumnMetadata,
+  property: ColumnMetadata,
   hidden: ColumnMetadata,
-  transformer: ValueTransformer,
+  adopted: AdoptedColumn | null,
 ): void {
-  const mark = markOf(hidden.transformer) as ColumnMark
-  hidden.transformer = markTransformer(transformer, mark)
+  const { transformer } = hidden
+  const isWritten = hidden !== adopted?.column || writesPlain(adopted.state)
   hidden.getEntityValue = (entity: ObjectLiteral, transform = false) => {
-    const value = main.getEntityValue(entity)
-    return transform ? transformer.to(value) : value
+    const value = isWritten ? property.getEntityValue(entity) : undefined
+    return transform && transformer && !Array.isArray(transformer) ? transformer.to(value) : value
   }
   hidden.setEntityValue = () => {}
   hidden.createValueMap = () => ({})
+  if (adopted) hidden.isVirtual = true
 }
 
 /** One property in an UPDATE sets all its columns; a conflict path of an upsert means its token. */
@@ -133,15 +153,10 @@ function writeHiddenColumns(metadata: EntityMetadata): void {
   metadata.findColumnsWithPropertyPath = (path) => {
     const found = find(path)
     const encrypted = found.length === 1 ? encryptedColumnOf(found[0]) : undefined
-    return encrypted ? physicalColumns(encrypted) : found
+    return encrypted ? [encrypted.property, ...hiddenColumnsOf(encrypted)] : found
   }
   const map = metadata.mapPropertyPathsToColumns.bind(metadata)
   metadata.mapPropertyPathsToColumns = (paths) => map(paths).map(conflictColumn)
-}
-
-/** The envelope, token and bucket columns of an encrypted property, in that order. */
-function physicalColumns({ main, hidden }: EncryptedColumn): ColumnMetadata[] {
-  return [main, ...hidden]
 }
 
 function conflictColumn(column: ColumnMetadata): ColumnMetadata {

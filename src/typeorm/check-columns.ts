@@ -12,6 +12,27 @@ import type { ColumnMetadata } from './internals'
  * @throws ERR_FIELD_INVALID naming the role and the fix
  */
 export function checkColumn(metadata: EntityMetadata, column: ColumnMetadata, name: string): void {
+  checkPlace(metadata, column, name)
+  const role = roleOf(column) ?? referencingRelation(metadata, column)
+  if (role) throw invalid(name, role)
+}
+
+/**
+ * The same for a column that is adopted, which may have a default for as long as it is read.
+ *
+ * @param name - `Entity.property`
+ */
+export function checkPlainColumn(
+  metadata: EntityMetadata,
+  column: ColumnMetadata,
+  name: string,
+): void {
+  checkPlace(metadata, column, name)
+  const role = referencingRelation(metadata, column)
+  if (role) throw invalid(name, role)
+}
+
+function checkPlace(metadata: EntityMetadata, column: ColumnMetadata, name: string): void {
   const twin = metadata.columns.find(
     (other) => other !== column && other.propertyPath === column.propertyPath,
   )
@@ -29,8 +50,6 @@ export function checkColumn(metadata: EntityMetadata, column: ColumnMetadata, na
         : `stored in the column of ${clash.propertyPath}; give one of them another name`,
     )
   }
-  const role = roleOf(column) ?? referencingRelation(metadata, column)
-  if (role) throw invalid(name, role)
 }
 
 /**
@@ -64,8 +83,8 @@ export function checkDeclaredOnce(metadata: EntityMetadata): void {
 export function checkHiddenColumns(metadata: EntityMetadata): void {
   for (const hidden of metadata.columns) {
     const mark = markOf(hidden.transformer)
-    if (!mark || mark.role === 'main') continue
-    const path = hidden.propertyPath.slice(0, -`_${mark.role}`.length)
+    if (!mark || mark.suffix === '') continue
+    const path = hidden.propertyPath.slice(0, -mark.suffix.length)
     const main = metadata.columns.find(({ propertyPath }) => propertyPath === path)
     if (markOf(main?.transformer)?.options === mark.options) continue
     const name = `${metadata.targetName}.${path}`

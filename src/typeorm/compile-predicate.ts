@@ -1,6 +1,7 @@
 import { beginningWith, type LikePattern } from '../blind-index/like-pattern'
 import { FULL_BITS } from '../blind-index/token'
 import { compareValues } from '../blind-index/value-order'
+import type { MortiseError } from '../errors'
 import type { Field } from '../field'
 import { askedColumn } from './asked-column'
 import { type ColumnPlace, type Condition, join, type MakeParameter } from './condition'
@@ -93,7 +94,7 @@ function compileMembership(
   const { field, hmac, lofi } = target.column
   if (values.length === 0) return { kind: 'plain', sql: negated ? '1=1' : '0=1' }
   const index = hmac ?? lofi
-  if (!index) throw refuseQuery(field, 'it has no index; declare exact to find it by equality')
+  if (!index) throw withoutIndex(target, 'it has no index; declare exact to find it by equality')
   const list = values.map((value) => target.parameter(indexValue(field, value))).join(', ')
   const includes = membershipTest(field, values)
   const test: Test = (value) => includes(value) !== negated
@@ -134,9 +135,7 @@ function membershipTest(field: Field, values: readonly unknown[]): Test {
 /** Where a bucket begins at the bound, `>=` and `<` ask for whole buckets, and the database decides. */
 function compileComparison(target: Target, operator: Comparison, bound: unknown): Condition {
   const { field, lofi } = target.column
-  if (!lofi) {
-    throw refuseQuery(field, `'${operator}' needs a range index; declare range on it`)
-  }
+  if (!lofi) throw withoutIndex(target, `'${operator}' needs a range index; declare range on it`)
   const parameter = target.parameter(bucketParameter(field, bound))
   const reference = target.sqlOf(lofi)
   const strict = operator[0] as '>' | '<'
@@ -163,7 +162,10 @@ function compileLike(target: Target, pattern: LikePattern, negated: boolean): Co
   const { field, lofi } = target.column
   const length = field.bucketing?.prefix
   if (!lofi || length === undefined) {
-    throw refuseQuery(field, 'LIKE needs a range index of its first characters: range: { prefix }')
+    throw withoutIndex(
+      target,
+      'LIKE needs a range index of its first characters: range: { prefix }',
+    )
   }
   const given = [...pattern.prefix].length
   const whole = given >= length || pattern.rest === 'nothing'
@@ -177,6 +179,16 @@ function compileLike(target: Target, pattern: LikePattern, negated: boolean): Co
   if (!decides) return shared(target, predicate, test, hit)
   const sql = negated ? `NOT (${hit})` : hit
   return { kind: 'exact', sql, ...atom(target, predicate, test) }
+}
+
+function withoutIndex({ column: { field, adopted } }: Target, problem: string): MortiseError {
+  return refuseQuery(
+    field,
+    adopted?.opaque
+      ? 'it is still read from a column whose encryption gives a value another form each time, which ' +
+          "no condition finds; its indexes are used from adopt.state 'verified' on"
+      : problem,
+  )
 }
 
 /** A column as SQL, qualified where the builder qualifies. */

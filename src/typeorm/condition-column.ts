@@ -1,5 +1,10 @@
 import { type EntityMetadata, InstanceChecker } from 'typeorm'
-import { type EncryptedColumn, encryptedColumnOf, encryptedColumnsOf } from './encrypted-column'
+import {
+  type EncryptedColumn,
+  encryptedColumnOf,
+  hiddenColumnsOf,
+  sealedColumnsOf,
+} from './encrypted-column'
 import { refuseQuery } from './predicate'
 
 /**
@@ -16,7 +21,7 @@ export function conditionColumn(
   const column = metadata.findColumnWithPropertyPathStrict(path)
   const encrypted = encryptedColumnOf(column)
   if (encrypted || !column) return encrypted
-  const owner = encryptedColumnsOf(metadata).find(({ hidden }) => hidden.includes(column))
+  const owner = sealedColumnsOf(metadata).find((one) => hiddenColumnsOf(one).includes(column))
   if (!owner) return undefined
   throw refuseQuery(owner.field, `a condition names the property, not its column ${path}`)
 }

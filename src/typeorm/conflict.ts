@@ -1,6 +1,7 @@
 import type { EntityMetadata } from 'typeorm'
+import { writesPlain } from '../adoption/adoption-state'
 import { MortiseError } from '../errors'
-import { type EncryptedColumn, encryptedColumnsOf } from './encrypted-column'
+import { type EncryptedColumn, hiddenColumnsOf, sealedColumnsOf } from './encrypted-column'
 import type { ColumnMetadata, ExpressionMap } from './internals'
 import { refuseQuery } from './predicate'
 
@@ -16,10 +17,10 @@ export function checkInsertion(
   { insertFromSelect, onConflict, onUpdate }: ExpressionMap,
   inserted: readonly ColumnMetadata[],
 ): void {
-  const [first] = encryptedColumnsOf(metadata)
+  const [first] = sealedColumnsOf(metadata)
   if (first && onUpdate) checkConflictTarget(first, metadata, onUpdate, inserted)
-  for (const column of encryptedColumnsOf(metadata)) {
-    if (insertFromSelect && inserted.includes(column.main)) {
+  for (const column of sealedColumnsOf(metadata)) {
+    if (insertFromSelect && inserted.includes(column.property)) {
       throw refuseQuery(
         column.field,
         'INSERT from a SELECT cannot seal; read the rows and save them',
@@ -119,14 +120,18 @@ function existingSubjectUnknown({ field, subject }: EncryptedColumn): MortiseErr
 }
 
 function ofSubject(metadata: EntityMetadata, column: ColumnMetadata): string {
-  return encryptedColumnsOf(metadata)
+  return sealedColumnsOf(metadata)
     .filter(({ subject }) => subject?.column === column)
-    .map(({ main }) => main.propertyPath)
+    .map(({ property }) => property.propertyPath)
     .join(', ')
 }
 
-function physicalNames({ main, hidden }: EncryptedColumn): string[] {
-  return [main, ...hidden].map((column) => column.databaseName)
+/** The names of all columns that a write of the property sets. */
+function physicalNames(column: EncryptedColumn): string[] {
+  const { adopted } = column
+  return [column.property, ...hiddenColumnsOf(column)]
+    .filter((one) => one !== adopted?.column || writesPlain(adopted.state))
+    .map(({ databaseName }) => databaseName)
 }
 
 function columnNames(column: EncryptedColumn): string[] {

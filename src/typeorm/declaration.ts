@@ -3,12 +3,14 @@ import {
   getMetadataArgsStorage,
   type ValueTransformer,
 } from 'typeorm'
+import { ADOPTION_STATES, readsPlain } from '../adoption/adoption-state'
 import type { Bucketing } from '../blind-index/bucketing'
 import type { StoredForm } from '../envelope/stored-form'
 import { MortiseError } from '../errors'
 import { defineField, type Field, type FieldIndexOptions, type FieldOptions } from '../field'
 import type { FieldType } from '../field/field-type'
 import { defineIndexChange, type IndexChange, type NextIndexes } from '../field/index-change'
+import { type AdoptDeclaration, describePlainColumn } from './plain-column'
 
 /** What `@Encrypted` accepts beside the indexes. */
 export interface EncryptedOptions extends FieldIndexOptions {
@@ -53,6 +55,13 @@ export interface EncryptedOptions extends FieldIndexOptions {
    * @see docs/how-to/change-an-index.md
    */
   readonly next?: NextIndexes | undefined
+  /**
+   * Moves the values of an existing column into the property, state by state, while applications from
+   * before and after run side by side.
+   *
+   * @see docs/how-to/encrypt-existing-data.md
+   */
+  readonly adopt?: AdoptDeclaration | undefined
   /** As in `@Column`. */
   readonly select?: boolean | undefined
   /** As in `@Column`. */
@@ -63,12 +72,14 @@ export interface EncryptedOptions extends FieldIndexOptions {
   readonly comment?: string | undefined
 }
 
-/** Which of an encrypted property's columns a TypeORM column is. */
-export type ColumnRole = 'main' | 'hmac' | 'lofi' | 'hmac_next' | 'lofi_next'
+/** Which of an encrypted property's columns a TypeORM column is; `plain` is one that is adopted. */
+export type ColumnRole = 'main' | 'hmac' | 'lofi' | 'hmac_next' | 'lofi_next' | 'plain'
 
 /** The mark that links a TypeORM column to the declaration that made it. */
 export interface ColumnMark {
   readonly role: ColumnRole
+  /** What its property is named beyond the encrypted one; empty for that property itself. */
+  readonly suffix: string
   readonly options: EncryptedOptions & { readonly type: FieldType }
 }
 
@@ -90,9 +101,8 @@ export function markTransformer(transformer: ValueTransformer, mark: ColumnMark)
 const OPTIONS: readonly string[] = [
   ...['type', 'enum', 'exact', 'range', 'acceptLeakage', 'pad', 'compress', 'subject', 'bindRow'],
   ...['next', 'fieldId', 'name', 'column', 'nullable', 'select', 'insert', 'update', 'comment'],
+  'adopt',
 ]
-/** Named in the design and built in a later release: refused rather than ignored. */
-const LATER: readonly string[] = ['adopt']
 
 /** One TypeORM column of an encrypted property. */
 export interface DeclaredColumn {
@@ -114,19 +124,28 @@ export function describeColumns(
 ): DeclaredColumn[] {
   checkOptions(options, name)
   const { field, change } = declaredField(options, name, options.fieldId ?? name)
+  const { adopt } = options
   const roles: RoleColumn[] = [
     ['main', { type: options.column ?? 'bytea' }],
     ...ownColumns(field),
     ...(change ? changeColumns(change) : []),
   ]
-  return roles.map(([role, column]) => ({
-    propertyName: role === 'main' ? property : `${property}_${role}`,
-    options: {
-      ...shared(options, role),
-      ...column,
-      transformer: markTransformer(refusingTransformer(name), { role, options }),
-    },
-  }))
+  const own = roles.map(
+    ([role, column]): RoleColumn => [role, { ...shared(options, role), ...column }],
+  )
+  const plain: RoleColumn[] = adopt ? [['plain', describePlainColumn(options, adopt, name)]] : []
+  return [...plain, ...own].map(([role, column]) => {
+    const suffix = suffixOf(role, options)
+    const transformer = markTransformer(refusingTransformer(name), { role, suffix, options })
+    return { propertyName: property + suffix, options: { ...column, transformer } }
+  })
+}
+
+/** The property is the column that is read: all others are hidden ones beside it. */
+export function suffixOf(role: ColumnRole, { adopt }: EncryptedOptions): string {
+  const read = adopt && readsPlain(adopt.state) ? 'plain' : 'main'
+  if (role === read) return ''
+  return role === 'main' ? '_sealed' : `_${role}`
 }
 
 type RoleColumn = [role: ColumnRole, options: EntitySchemaColumnOptions]
@@ -180,7 +199,7 @@ export function declaredField(
   name: string,
   fieldId: string,
 ): { readonly field: Field; readonly change: IndexChange | null } {
-  const { subject, next, ...declared } = options
+  const { subject, next, adopt: _, ...declared } = options
   const field: FieldOptions = { ...declared, name, fieldId, subject: subject !== undefined }
   return next === undefined
     ? { field: defineField(field), change: null }
@@ -191,18 +210,20 @@ function lofiColumn({ columnType, collation }: Bucketing): EntitySchemaColumnOpt
   return collation === null ? { type: columnType } : { type: columnType, collation }
 }
 
-/** The column options that the three columns of a property have in common. */
+/** The column options that the columns of a field have in common. */
 function shared(
   options: EncryptedOptions,
   role: ColumnRole,
 ): Omit<EntitySchemaColumnOptions, 'type'> {
   const { name, nullable = false, insert = true, update = true, select, comment } = options
   return {
-    // Shredding a subject empties the index columns of its values and leaves the envelopes.
-    nullable: nullable || (role !== 'main' && options.subject !== undefined),
+    // Shredding a subject empties the index columns of its values and leaves the envelopes. While a
+    // column is adopted there are rows that are not sealed yet.
+    nullable:
+      nullable || options.adopt !== undefined || (role !== 'main' && options.subject !== undefined),
     insert,
     update,
-    select: role === 'main' ? (select ?? true) : false,
+    select: suffixOf(role, options) === '' ? (select ?? true) : false,
     ...(name === undefined ? {} : { name: role === 'main' ? name : `${name}_${role}` }),
     ...(comment === undefined || role !== 'main' ? {} : { comment }),
   }
@@ -215,11 +236,17 @@ function checkOptions(options: EncryptedOptions, name: string): void {
       field: name,
     })
   }
+  const { adopt, next } = options
+  const adoption =
+    adopt && !ADOPTION_STATES.includes(adopt.state)
+      ? `adopt.state must be one of ${ADOPTION_STATES.join(', ')}`
+      : adopt && next
+        ? 'adopt and next are not declared together: finish one of them first'
+        : undefined
+  if (adoption) throw new MortiseError('ERR_FIELD_INVALID', `${name}: ${adoption}`, { field: name })
   for (const key of Object.keys(options)) {
     if (OPTIONS.includes(key)) continue
-    const problem = LATER.includes(key)
-      ? `the option '${key}' is not supported by this release`
-      : `there is no option '${key}'; use ${OPTIONS.join(', ')}`
+    const problem = `there is no option '${key}'; use ${OPTIONS.join(', ')}`
     throw new MortiseError('ERR_FIELD_INVALID', `${name}: ${problem}`, { field: name })
   }
 }

@@ -3,15 +3,18 @@ import type { NextColumn } from '../field/index-change'
 import type { Query } from '../key-store/store'
 import type { Keyring } from '../keys/keyring'
 import {
+  type AdoptedTableColumn,
   type ChangedColumns,
   type EncryptedTable,
   type EncryptedTableColumn,
   type IndexChangeColumns,
   registerSchema,
 } from '../schema'
+import { type AdoptingColumn, adoptingColumns, placeOf } from './adopted-places'
 import { inTransaction } from './bracketed'
 import { isInView } from './check-columns'
 import type { EncryptedColumn } from './encrypted-column'
+import { dataSourceOfMetadata } from './internals'
 import { rowIdOf } from './row-column'
 import { subjectIdOf } from './subject-column'
 
@@ -64,6 +67,7 @@ function tablesOf(columns: readonly EncryptedColumn[]): EncryptedTable[] {
 
 function tableColumn(column: EncryptedColumn): EncryptedTableColumn {
   const { main, hmac, lofi, hidden, field, form, subject, row } = column
+  const [adopting] = adoptingColumns([column])
   return {
     field: field.name,
     definition: field,
@@ -79,6 +83,17 @@ function tableColumn(column: EncryptedColumn): EncryptedTableColumn {
       idOf: (value) => subjectIdOf(subject, value),
     },
     row: row && { column: row.column.databaseName, idOf: (value) => rowIdOf(row, value) },
+    adopted: adopting ? adoptedColumn(adopting) : null,
+  }
+}
+
+function adoptedColumn(column: AdoptingColumn): AdoptedTableColumn {
+  const { column: plain, state } = column.adopted
+  const { driver } = dataSourceOfMetadata(plain.entityMetadata)
+  return {
+    place: placeOf(column),
+    state,
+    valueOf: (stored) => driver.prepareHydratedValue(stored, plain),
   }
 }
 

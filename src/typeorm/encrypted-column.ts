@@ -1,4 +1,5 @@
 import type { EntityMetadata } from 'typeorm'
+import type { AdoptionState } from '../adoption/adoption-state'
 import type { FieldContext } from '../envelope/field-context'
 import type { StoredForm } from '../envelope/stored-form'
 import type { Field } from '../field'
@@ -8,11 +9,21 @@ import type { ColumnMetadata } from './internals'
 import type { RowColumn } from './row-column'
 import type { SubjectColumn } from './subject-column'
 
-/** One encrypted property of one entity in one DataSource: its field and its three columns. */
+/** The column that a property is being moved from. */
+export interface AdoptedColumn {
+  readonly column: ColumnMetadata
+  readonly state: AdoptionState
+  /** Whether its transformer gives a value another form each time, so that no condition finds it. */
+  readonly opaque: boolean
+}
+
+/** One encrypted property of one entity in one DataSource: its field and its columns. */
 export interface EncryptedColumn {
   readonly field: Field
   /** The field in the domain of the DataSource's keyring. */
   readonly context: FieldContext
+  /** The property's own column: `main`, or the adopted one while that is read. */
+  readonly property: ColumnMetadata
   /** Holds the envelope. */
   readonly main: ColumnMetadata
   /** How `main` holds it. */
@@ -29,6 +40,8 @@ export interface EncryptedColumn {
   readonly subject: SubjectColumn | null
   /** Holds the primary key that the value is bound to; null where it may be moved between rows. */
   readonly row: RowColumn | null
+  /** Held the values before, and still does; null where nothing is adopted. */
+  readonly adopted: AdoptedColumn | null
 }
 
 /** One encrypted property with the field and the columns of each {@link IndexFace}. */
@@ -36,7 +49,7 @@ export interface ChangingColumn extends Readonly<Record<IndexFace, EncryptedColu
   readonly declared: IndexChange
 }
 
-const byColumn = new WeakMap<ColumnMetadata, EncryptedColumn>()
+const byProperty = new WeakMap<ColumnMetadata, EncryptedColumn>()
 const byField = new WeakMap<Field, EncryptedColumn>()
 const byMetadata = new WeakMap<EntityMetadata, readonly EncryptedColumn[]>()
 
@@ -47,7 +60,7 @@ export function registerEncryptedColumns(
 ): void {
   byMetadata.set(metadata, columns)
   for (const column of columns) {
-    byColumn.set(column.main, column)
+    byProperty.set(column.property, column)
     byField.set(column.field, column)
     for (const face of column.change ? [column.change.next, column.change.final] : []) {
       byField.set(face.field, face)
@@ -55,14 +68,53 @@ export function registerEncryptedColumns(
   }
 }
 
-/** The encrypted columns of an entity; empty for a plain one. */
+/** Whether envelopes are what is read: not yet where a column is adopted and its values are the true ones. */
+function readsEnvelope({ main, property }: EncryptedColumn): boolean {
+  return main === property
+}
+
+/** The columns of an entity that are read from envelopes; empty for a plain one. */
 export function encryptedColumnsOf(metadata: EntityMetadata): readonly EncryptedColumn[] {
+  const columns = sealedColumnsOf(metadata)
+  return columns.every(readsEnvelope) ? columns : columns.filter(readsEnvelope)
+}
+
+/** The columns of an entity that writes seal: those that are read, and those that will be. */
+export function sealedColumnsOf(metadata: EntityMetadata): readonly EncryptedColumn[] {
   return byMetadata.get(metadata) ?? []
+}
+
+/**
+ * The columns of an entity that are still read in a form that no condition finds, each as a column
+ * without any index.
+ */
+export function opaqueColumnsOf(metadata: EntityMetadata): EncryptedColumn[] {
+  return sealedColumnsOf(metadata).flatMap((column) => {
+    const { adopted } = column
+    return adopted?.opaque ? [{ ...column, main: adopted.column, hmac: null, lofi: null }] : []
+  })
 }
 
 /** The encrypted column whose envelope column this is, or undefined for any other column. */
 export function encryptedColumnOf(column: ColumnMetadata | undefined): EncryptedColumn | undefined {
-  return column && byColumn.get(column)
+  const encrypted = sealedColumnOf(column)
+  return encrypted && readsEnvelope(encrypted) ? encrypted : undefined
+}
+
+/** The encrypted column behind a property, whatever it is read from; undefined for any other. */
+export function sealedColumnOf(column: ColumnMetadata | undefined): EncryptedColumn | undefined {
+  return column && byProperty.get(column)
+}
+
+/** The columns beside that of the property: TypeORM knows them, and no entity shows them. */
+export function hiddenColumnsOf({
+  main,
+  hidden,
+  property,
+  adopted,
+}: EncryptedColumn): ColumnMetadata[] {
+  const all = [main, ...hidden, ...(adopted ? [adopted.column] : [])]
+  return all.filter((column) => column !== property)
 }
 
 /** In which way a column is asked. */

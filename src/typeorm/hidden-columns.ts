@@ -47,7 +47,7 @@ const ROLES = [
 
 /** Puts an encrypted column together: as it is asked now, and where it changes, in every other way. */
 export function withIndexes(
-  sealing: Pick<EncryptedColumn, 'context' | 'main' | 'form' | 'subject' | 'row'>,
+  sealing: Omit<EncryptedColumn, 'field' | 'hmac' | 'lofi' | 'hidden' | 'change'>,
   field: Field,
   declared: IndexChange | null,
   columns: HiddenColumns,

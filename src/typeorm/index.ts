@@ -9,5 +9,6 @@ export { type EncryptedExplanation, type ExplainedProperty, explainEncrypted } f
 export { type EncryptionOptions, withEncryption } from './install'
 export { typeormKeyStore } from './key-store'
 export { openRaw, openRawStream, type RawNames, type RawSource } from './open-raw'
+export type { AdoptDeclaration, PlainColumnOptions } from './plain-column'
 export { isSealed, Sealed } from './sealed'
 export { type EncryptedUniqueViolation, encryptedUniqueViolation } from './unique-violation'

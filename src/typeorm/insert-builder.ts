@@ -1,5 +1,6 @@
 import { InsertQueryBuilder, type InsertResult, type ObjectLiteral } from 'typeorm'
 import { checkInsertion } from './conflict'
+import { hiddenColumnsOf, sealedColumnOf } from './encrypted-column'
 import { hideValues } from './hide-values'
 import type { ColumnMetadata } from './internals'
 import { internalsOf } from './internals'
@@ -35,6 +36,17 @@ export class EncryptedInsertBuilder<E extends ObjectLiteral> extends InsertQuery
       for (const values of this.getValueSets()) checkValueSet(mainAlias.metadata, values)
     }
     return super.createValuesExpression()
+  }
+
+  /** A list of properties in `into()` means all their columns. */
+  protected override getInsertedColumns(): ColumnMetadata[] {
+    const columns = super.getInsertedColumns()
+    if (internalsOf(this).expressionMap.insertColumns.length === 0) return columns
+    const hidden = columns.flatMap((column) => {
+      const sealed = sealedColumnOf(column)
+      return sealed ? hiddenColumnsOf(sealed).filter(({ isInsert }) => isInsert) : []
+    })
+    return [...columns, ...hidden.filter((column) => !columns.includes(column))]
   }
 
   protected override createColumnValueExpression(

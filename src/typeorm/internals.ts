@@ -52,6 +52,8 @@ export interface ExpressionMap {
   options: string[]
   readonly commonTableExpressions: unknown[]
   whereEntities: ObjectLiteral[]
+  /** Property paths that `into()` was given; empty for all. */
+  readonly insertColumns: readonly string[]
   valuesSet?: ObjectLiteral | ObjectLiteral[]
   /** Set on 1.x by `valuesFromSelect()`. */
   insertFromSelect?: object

@@ -7,8 +7,9 @@ import type {
   QueryRunner,
 } from 'typeorm'
 import { MortiseError } from '../errors'
-import { encryptedColumnOf, encryptedColumnsOf } from './encrypted-column'
-import { dataSourceOf, type RawRow } from './internals'
+import { columnSql } from './compile-predicate'
+import { encryptedColumnOf, sealedColumnOf, sealedColumnsOf } from './encrypted-column'
+import { type ColumnMetadata, dataSourceOf, type RawRow, type SelectInternals } from './internals'
 import { openPage, type PageColumn } from './open-page'
 import { ExtraColumns, selectedColumns } from './page-reader'
 import { Opened } from './placeholder'
@@ -52,7 +53,7 @@ export async function openRaw<R extends object>(
   if (rows.length === 0) return []
   const { dataSource, runner: own } = placeOf(source)
   const keys = new Set(rows.flatMap((row) => Object.keys(row)))
-  const columns = columnsIn(dataSource, entity, names, keys)
+  const { columns, plain } = columnsIn(dataSource, entity, names, keys)
   const copies = rows.map((row): RawRow => ({ ...(row as RawRow) }))
   const runner = own ?? dataSource.createQueryRunner()
   try {
@@ -64,6 +65,9 @@ export async function openRaw<R extends object>(
     for (const { key } of columns) {
       const cell = row[key]
       if (cell instanceof Opened) row[key] = cell.value
+    }
+    for (const { key, column } of plain) {
+      row[key] = dataSource.driver.prepareHydratedValue(row[key], column)
     }
   }
   return copies as R[]
@@ -98,17 +102,25 @@ function placeOf(source: RawSource): { dataSource: DataSource; runner: QueryRunn
   return { dataSource: dataSourceOf(source), runner }
 }
 
+/** The columns of raw rows that a property is read from. */
+interface RawColumns {
+  readonly columns: PageColumn[]
+  /** Those of properties that are adopted, and not read from envelopes yet. */
+  readonly plain: { readonly key: string; readonly column: ColumnMetadata }[]
+}
+
 function columnsIn(
   dataSource: DataSource,
   entity: EntityTarget<ObjectLiteral>,
   names: RawNames,
   keys: ReadonlySet<string>,
-): PageColumn[] {
+): RawColumns {
   const metadata = dataSource.getMetadata(entity)
-  const columns =
+  const found =
     typeof names === 'string'
       ? aliasColumns(dataSource, metadata, names, keys)
       : namedColumns(metadata, names, keys)
+  const { columns } = found
   for (const { column, subjectKey, rowKey } of columns) {
     const missing = [
       column.subject && !keys.has(String(subjectKey)) ? column.subject.name : null,
@@ -116,7 +128,7 @@ function columnsIn(
     ].find((name) => name !== null)
     if (missing) throw rowUnknown(column.field.name, missing)
   }
-  return columns
+  return found
 }
 
 /** The names that TypeORM gives, shortened ones included, as far as the rows have them. */
@@ -125,36 +137,56 @@ function aliasColumns(
   metadata: EntityMetadata,
   alias: string,
   keys: ReadonlySet<string>,
-): PageColumn[] {
+): RawColumns {
   const builder = dataSource.createQueryBuilder(metadata.target, alias)
-  const found = selectedColumns(builder, new ExtraColumns()).filter(({ key }) => keys.has(key))
-  if (found.length > 0) return found
+  const isThere = ({ key }: { readonly key: string }) => keys.has(key)
+  const columns = selectedColumns(builder, new ExtraColumns()).filter(isThere)
+  const plain = selectedPlain(builder, metadata, alias).filter(isThere)
+  if (columns.length + plain.length > 0) return { columns, plain }
   const { targetName } = metadata
   throw invalid(targetName, `no row has an encrypted column of the alias '${alias}'`)
+}
+
+function selectedPlain(
+  builder: object,
+  metadata: EntityMetadata,
+  alias: string,
+): RawColumns['plain'] {
+  const internals = builder as SelectInternals
+  const selects = internals.buildEscapedEntityColumnSelects(alias, metadata)
+  return sealedColumnsOf(metadata).flatMap(({ main, property: column }) => {
+    const sql = columnSql({ alias, builder: internals }, column)
+    const select = selects.find(({ selection }) => selection === sql)
+    return select && column !== main ? [{ key: select.aliasName, column }] : []
+  })
 }
 
 function namedColumns(
   metadata: EntityMetadata,
   names: Readonly<Record<string, string>>,
   keys: ReadonlySet<string>,
-): PageColumn[] {
+): RawColumns {
   const keyOf = (path: string | undefined): string | null =>
     path === undefined ? null : (names[path] ?? null)
-  return Object.entries(names).flatMap(([path, key]) => {
+  const plain: RawColumns['plain'] = []
+  const columns = Object.entries(names).flatMap(([path, key]) => {
     const found = metadata.findColumnWithPropertyPath(path)
     const name = `${metadata.targetName}.${path}`
     if (!found) throw invalid(name, 'there is no such property')
     if (!keys.has(key)) throw invalid(name, `no row has a column '${key}'`)
     const column = encryptedColumnOf(found)
-    const isNeeded = encryptedColumnsOf(metadata).some(
+    const isPlain = !column && sealedColumnOf(found) !== undefined
+    if (isPlain) plain.push({ key, column: found })
+    const isNeeded = sealedColumnsOf(metadata).some(
       ({ subject, row }) => subject?.column === found || row?.column === found,
     )
-    if (!column && !isNeeded) throw invalid(name, 'it is not encrypted; leave it out')
+    if (!column && !isNeeded && !isPlain) throw invalid(name, 'it is not encrypted; leave it out')
     if (!column) return []
     const { subject, row } = column
     const subjectKey = keyOf(subject?.column.propertyPath)
     return [{ key, column, subjectKey, rowKey: keyOf(row?.column.propertyPath) }]
   })
+  return { columns, plain }
 }
 
 function invalid(field: string, problem: string): MortiseError {

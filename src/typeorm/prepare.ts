@@ -1,6 +1,7 @@
 import { isMortiseError, MortiseError } from '../errors'
 import type { Session } from '../key-store/store'
 import type { KeyAccess } from '../keys/access'
+import { checkAdoptions } from './check-adoptions'
 import { isInView } from './check-columns'
 import type { EncryptedColumn } from './encrypted-column'
 import { holdsValues, howToKeepValues, type StoredColumn, storedColumns } from './stored-columns'
@@ -30,6 +31,7 @@ export function createPreparation(
   let running: Promise<void> | undefined
   async function attempt(session: Session): Promise<void> {
     const stored = await checkStored(columns(), session)
+    await checkAdoptions(columns(), session.query)
     await keys.ready(session)
     await declareFields(keys, stored, session)
     done = !session.inTransaction || survivesRollback()

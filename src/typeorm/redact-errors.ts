@@ -1,5 +1,5 @@
 import { type DataSource, type EntityManager, EntityNotFoundError, type Logger } from 'typeorm'
-import { encryptedColumnOf } from './encrypted-column'
+import { sealedColumnOf } from './encrypted-column'
 import { readsEncrypted } from './plan'
 import { redactQueryError } from './redact'
 import { shownParameters } from './runtime'
@@ -45,7 +45,7 @@ function redact(
 ): unknown {
   const metadata = source.getMetadata(entity as never)
   const column = path === '' ? undefined : metadata.findColumnWithPropertyPathStrict(path)
-  const encrypted = encryptedColumnOf(column)
+  const encrypted = sealedColumnOf(column)
   if (encrypted) return `[encrypted ${encrypted.field.name}]`
   if (typeof value !== 'object' || value === null || value instanceof Date) return value
   if (Array.isArray(value)) return value.map((one) => redact(one, source, entity, path))

@@ -1,5 +1,5 @@
 import type { EntityMetadata } from 'typeorm'
-import { encryptedColumnsOf } from './encrypted-column'
+import { hiddenColumnsOf, sealedColumnsOf } from './encrypted-column'
 import { type Alias, dataSourceOfMetadata } from './internals'
 import { noteViolation } from './unique-violation'
 
@@ -30,7 +30,7 @@ export function redactQueryError(error: unknown, alias: Alias | undefined): unkn
 
 function redactDetail(error: Record<string, unknown>, metadata: EntityMetadata): void {
   const { code, detail } = error
-  const encrypted = encryptedColumnsOf(metadata)
+  const encrypted = sealedColumnsOf(metadata)
   const isIntegrity = typeof code === 'string' && code.startsWith('23')
   if (!isIntegrity || typeof detail !== 'string' || encrypted.length === 0) return
   if (code === FOREIGN_KEY_VIOLATION || isOfOther(error, metadata)) return
@@ -40,8 +40,10 @@ function redactDetail(error: Record<string, unknown>, metadata: EntityMetadata):
   }
   const columns = keyColumns(error, detail, metadata)
   const properties = encrypted
-    .filter(({ main, hidden }) =>
-      [main, ...hidden].some((column) => columns.includes(column.databaseName)),
+    .filter((column) =>
+      [column.property, ...hiddenColumnsOf(column)].some(({ databaseName }) =>
+        columns.includes(databaseName),
+      ),
     )
     .map(({ field }) => field.name)
   if (properties.length === 0) return

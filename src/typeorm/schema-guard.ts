@@ -1,7 +1,12 @@
 import type { DataSource, EntityMetadata } from 'typeorm'
+import { placeLabel, quote } from '../adoption/adopted-place'
+import { holdsPlain } from '../adoption/adoption-record'
 import { MortiseError } from '../errors'
 import type { Query } from '../key-store/store'
-import { encryptedColumnsOf } from './encrypted-column'
+import { type AdoptingColumn, placeOf } from './adopted-places'
+import { type AdoptionMigration, adoptionMigration, wouldDrop } from './adoption-migration'
+import { inTransaction } from './bracketed'
+import { sealedColumnsOf } from './encrypted-column'
 import { holdsValues, howToKeepValues, type StoredColumn, storedColumns } from './stored-columns'
 
 /** What `synchronize` runs (`build`) and `migration:generate` asks (`log`). */
@@ -23,7 +28,7 @@ export function guardSchemaBuilder(
   driver.createSchemaBuilder = () => {
     const builder = create()
     showTables(builder, metadatas)
-    checkBefore(builder, () => checkPlaintext(dataSource))
+    withAdoptions(builder, dataSource)
     return builder
   }
 }
@@ -37,11 +42,61 @@ function showTables(builder: SchemaBuilder, metadatas: () => readonly EntityMeta
   })
 }
 
-function checkBefore(builder: SchemaBuilder, check: () => Promise<void>): void {
+/** The statements of adoptions, around those of TypeORM, which know nothing of triggers. */
+function withAdoptions(builder: SchemaBuilder, dataSource: DataSource): void {
   const build = builder.build.bind(builder)
   const log = builder.log.bind(builder)
-  builder.build = () => check().then(build)
-  builder.log = () => check().then(log)
+  // A connection for each statement: TypeORM takes one of its own, and a pool may have no more.
+  const query: Query = (sql, parameters) => dataSource.query(sql, [...parameters])
+  const check = () => checkBefore(dataSource, query, log)
+  builder.build = async () => {
+    const { before, after } = await check()
+    await runAll(dataSource, before.up)
+    await build()
+    await runAll(dataSource, after.up)
+  }
+  builder.log = async () => {
+    const { before, after } = await check()
+    const sql = await log()
+    const queries = (statements: readonly string[]) =>
+      statements.map((statement) => ({ query: statement }) as (typeof sql.upQueries)[number])
+    sql.upQueries = [...queries(before.up), ...sql.upQueries, ...queries(after.up)]
+    sql.downQueries = [...queries(before.down), ...sql.downQueries, ...queries(after.down)]
+    return sql
+  }
+}
+
+async function runAll(dataSource: DataSource, statements: readonly string[]): Promise<void> {
+  if (statements.length === 0) return
+  const runner = dataSource.createQueryRunner()
+  const query: Query = (sql, parameters) => runner.query(sql, [...parameters])
+  try {
+    await inTransaction(query, async (send) => {
+      for (const statement of statements) await send(statement, [])
+    })
+  } finally {
+    await runner.release()
+  }
+}
+
+async function checkBefore(
+  dataSource: DataSource,
+  query: Query,
+  log: SchemaBuilder['log'],
+): Promise<AdoptionMigration> {
+  await checkPlaintext(dataSource, query)
+  const migration = await adoptionMigration(dataSource, query)
+  for (const column of migration.kept) {
+    const place = placeOf(column)
+    if (!(await holdsPlain(place, query))) continue
+    const { upQueries } = await log()
+    const drops = upQueries.some(
+      ({ query: sql }) =>
+        sql.includes(`DROP COLUMN ${quote(place.plainColumn)}`) && sql.includes(quote(place.table)),
+    )
+    if (drops) throw wouldChange(column)
+  }
+  return migration
 }
 
 /**
@@ -49,27 +104,30 @@ function checkBefore(builder: SchemaBuilder, check: () => Promise<void>): void {
  *
  * @throws ERR_WOULD_DROP_PLAINTEXT naming the property and the way to keep its values
  */
-async function checkPlaintext(dataSource: DataSource): Promise<void> {
+async function checkPlaintext(dataSource: DataSource, query: Query): Promise<void> {
   const synchronized = dataSource.entityMetadatas.filter(({ synchronize }) => synchronize)
-  const columns = synchronized.flatMap(encryptedColumnsOf)
-  const runner = dataSource.createQueryRunner()
-  const query: Query = (sql, parameters) => runner.query(sql, [...parameters])
-  try {
-    for (const stored of await storedColumns(columns, query)) {
-      const otherType = stored.type !== null && stored.type !== stored.column.form
-      if (otherType && (await holdsValues(stored.column, query))) throw wouldDrop(stored)
-    }
-  } finally {
-    await runner.release()
+  for (const stored of await storedColumns(synchronized.flatMap(sealedColumnsOf), query)) {
+    const otherType = stored.type !== null && stored.type !== stored.column.form
+    if (otherType && (await holdsValues(stored.column, query))) throw wouldReplace(stored)
   }
 }
 
-function wouldDrop(stored: StoredColumn): MortiseError {
+function wouldReplace(stored: StoredColumn): MortiseError {
   const { field, main } = stored.column
   return new MortiseError(
     'ERR_WOULD_DROP_PLAINTEXT',
     `${field.name}: column ${main.databaseName} of ${main.entityMetadata.tableName} is ${stored.type} and ` +
       `holds values, which this change of the schema would drop; ${howToKeepValues(stored)}`,
     { field: field.name },
+  )
+}
+
+function wouldChange(column: AdoptingColumn): MortiseError {
+  const { plainColumn: name, ...place } = placeOf(column)
+  return wouldDrop(
+    `${column.field.name} adopts`,
+    { table: placeLabel(place), column: name },
+    'declare adopt.column with the type, length and precision that the column has',
+    column.field.name,
   )
 }

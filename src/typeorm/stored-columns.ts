@@ -59,8 +59,8 @@ export async function holdsValues({ main }: EncryptedColumn, query: Query): Prom
 export function howToKeepValues({ column: { form }, type }: StoredColumn): string {
   return form === 'text' && type === 'bytea'
     ? 'envelopes become text in place, see docs/how-to/declare-fields.md "Text columns"'
-    : 'plaintext must be adopted: declare the encrypted property with another column (name), copy ' +
-        'the values with save(), and drop the old column last'
+    : "plaintext must be adopted: declare another column (name), and adopt: { from, state: 'dual' }; " +
+        'see docs/how-to/encrypt-existing-data.md'
 }
 
 function tableOf({ schema, tableName }: EntityMetadata): string {

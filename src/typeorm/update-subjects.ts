@@ -1,5 +1,5 @@
 import type { EntityMetadata, ObjectLiteral } from 'typeorm'
-import { type EncryptedColumn, encryptedColumnsOf } from './encrypted-column'
+import { type EncryptedColumn, hiddenColumnsOf, sealedColumnsOf } from './encrypted-column'
 import type { ColumnMetadata } from './internals'
 import { refuseQuery } from './predicate'
 import { type RowColumn, rowIdOf } from './row-column'
@@ -34,12 +34,14 @@ export interface UpdateWrite {
  */
 export function planUpdate(statement: UpdateStatement): UpdateWrite {
   const { metadata, values, written } = statement
-  for (const column of encryptedColumnsOf(metadata)) checkSameRow(statement, column)
-  const missing = encryptedColumnsOf(metadata).filter(
-    (column) => !written.has(column.main) && changesSubject(statement, column),
+  const columns = sealedColumnsOf(metadata)
+  for (const column of columns) checkSameRow(statement, column)
+  const missing = columns.filter(
+    (column) => !written.has(column.property) && changesSubject(statement, column),
   )
+  const given = missing.reduce((all, column) => sealAgain(statement, all, column), values)
   return {
-    values: missing.reduce((all, column) => sealAgain(statement, all, column), values),
+    values: columns.reduce(withSealed, given),
     row: beginRow({
       subjectOf: (subject) => subjectOf(statement, subject),
       rowIdOf: (row) => rowOf(statement, row),
@@ -84,17 +86,31 @@ function changesSubject(
 function sealAgain(
   { row }: UpdateStatement,
   values: ObjectLiteral,
-  { field, main, subject }: EncryptedColumn,
+  { field, property, subject }: EncryptedColumn,
 ): ObjectLiteral {
-  if (!main.isUpdate) {
+  if (!property.isUpdate) {
     throw refuseQuery(field, `its subject ${subject?.name} changes, and it has update: false`)
   }
-  const value: unknown = row && main.getEntityValue(row)
-  if (value !== undefined) return withValue(values, main.propertyPath.split('.'), value)
+  const value: unknown = row && property.getEntityValue(row)
+  if (value !== undefined) return withValue(values, property.propertyPath.split('.'), value)
   throw refuseQuery(
     field,
     `its subject ${subject?.name} changes, so that it must be sealed again in the same statement: ` +
       'load it and save() the row, or give it in the same update()',
+  )
+}
+
+/**
+ * Names the hidden columns of a property that is still read from an adopted one: for TypeORM it is a plain
+ * property of one column. Their values follow that of the property, whatever stands here.
+ */
+function withSealed(values: ObjectLiteral, column: EncryptedColumn): ObjectLiteral {
+  const { main, property } = column
+  const value: unknown = property.getEntityValue(values)
+  if (main === property || value === undefined) return values
+  return hiddenColumnsOf(column).reduce(
+    (all, { propertyPath }) => withValue(all, propertyPath.split('.'), value),
+    values,
   )
 }
 

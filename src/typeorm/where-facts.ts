@@ -4,7 +4,7 @@ import {
   InstanceChecker,
   type ObjectLiteral,
 } from 'typeorm'
-import { encryptedColumnsOf } from './encrypted-column'
+import { sealedColumnsOf } from './encrypted-column'
 import type { ColumnMetadata } from './internals'
 import { type RowColumn, rowIdOf } from './row-column'
 import { type SubjectColumn, subjectIdOf } from './subject-column'
@@ -20,7 +20,7 @@ export function factsOf(metadata: EntityMetadata, where: unknown): WhereFacts {
   const facts = new Map<ColumnMetadata, unknown>()
   const [only, ...others] = Array.isArray(where) ? where : [where]
   if (typeof only !== 'object' || only === null || others.length > 0) return facts
-  for (const { subject, row } of encryptedColumnsOf(metadata)) {
+  for (const { subject, row } of sealedColumnsOf(metadata)) {
     for (const place of [subject, row]) {
       const value = place && plainValue(place.column.getEntityValue(only as ObjectLiteral))
       if (place && value !== undefined) facts.set(place.column, value)

@@ -1,7 +1,7 @@
 import type { EntityMetadata, ObjectLiteral } from 'typeorm'
 import { MortiseError } from '../errors'
 import type { Field } from '../field'
-import { encryptedColumnOfField, encryptedColumnsOf } from './encrypted-column'
+import { encryptedColumnOfField, hiddenColumnsOf, sealedColumnsOf } from './encrypted-column'
 import type { ColumnMetadata } from './internals'
 import { Placeholder, type WriteRecord } from './placeholder'
 import type { RowColumn } from './row-column'
@@ -88,12 +88,13 @@ export function bindParameter(value: unknown, row: RowWrite | undefined): unknow
  * @throws ERR_QUERY_UNSUPPORTED naming the property and the fix
  */
 export function checkValueSet(metadata: EntityMetadata, values: ObjectLiteral): void {
-  for (const { field, main, hidden: indexes } of encryptedColumnsOf(metadata)) {
-    if (isSealed(main.getEntityValue(values))) throw cannotWrite(field.name)
-    if (typeof main.getEntityValue(values) === 'function') {
+  for (const column of sealedColumnsOf(metadata)) {
+    const { field, property } = column
+    if (isSealed(property.getEntityValue(values))) throw cannotWrite(field.name)
+    if (typeof property.getEntityValue(values) === 'function') {
       throw refusal(field.name, 'SQL expressions cannot be encrypted; load the row and save it')
     }
-    for (const hidden of indexes) {
+    for (const hidden of hiddenColumnsOf(column)) {
       if (holdsPath(values, hidden.propertyPath)) {
         throw refusal(field.name, `${hidden.propertyName} is maintained by mortise; leave it out`)
       }

@@ -113,7 +113,7 @@ export function tableOf(
     const field = `Person.${column}`
     const definition = defineField({ name: field, fieldId: `person.${column}`, type: 'string' })
     const indexes = { exactColumn: null, rangeColumn: null, indexColumns: [], change: null }
-    const owners = { subject: null, row: null }
+    const owners = { subject: null, row: null, adopted: null }
     return {
       field,
       definition,

@@ -1,5 +1,5 @@
 import type { DataSource, EntityMetadata } from 'typeorm'
-import { type EncryptedColumn, encryptedColumnsOf } from '../encrypted-column'
+import { type EncryptedColumn, encryptedColumnsOf, opaqueColumnsOf } from '../encrypted-column'
 
 /** What a name in FROM stands for, as far as its columns are known. */
 export interface Source {
@@ -34,7 +34,7 @@ function collectTables(metadatas: readonly EntityMetadata[]): EncryptedTables {
     byName.set(metadata.tableName, [...(byName.get(metadata.tableName) ?? []), metadata])
   }
   const encrypted = [...byName]
-    .filter(([, entities]) => entities.some((one) => encryptedColumnsOf(one).length > 0))
+    .filter(([, entities]) => entities.some((one) => ciphertextColumnsOf(one).length > 0))
     .map(([name]) => name.toLowerCase())
   return {
     mentionedIn(sql) {
@@ -50,10 +50,15 @@ function collectTables(metadatas: readonly EntityMetadata[]): EncryptedTables {
   }
 }
 
+/** Columns that SQL text cannot compare as they are. */
+function ciphertextColumnsOf(metadata: EntityMetadata): readonly EncryptedColumn[] {
+  return [...encryptedColumnsOf(metadata), ...opaqueColumnsOf(metadata)]
+}
+
 /** The classes of one inheritance tree share a table; a name that fits two tables is not rewritten. */
 function sourceOf(entities: readonly EntityMetadata[]): Source {
   const encrypted = new Map<string, EncryptedColumn>()
-  for (const column of entities.flatMap(encryptedColumnsOf)) {
+  for (const column of entities.flatMap(ciphertextColumnsOf)) {
     if (!encrypted.has(column.main.databaseName)) encrypted.set(column.main.databaseName, column)
   }
   const names = entities.flatMap(({ columns }) => columns.map(({ databaseName }) => databaseName))

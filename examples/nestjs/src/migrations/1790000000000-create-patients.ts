@@ -29,6 +29,9 @@ export class CreatePatients1790000000000 implements MigrationInterface {
       `CREATE TABLE "mortise_index" ("domain" text NOT NULL, "kind" text NOT NULL, "name" text NOT NULL, "generation" integer NOT NULL, "index_key_id" bytea, "normaliser" text, "bits" integer, "range_parameters" text, "shared_group" text, "state" text NOT NULL, "epoch" integer NOT NULL, CONSTRAINT "mortise_index_pk" PRIMARY KEY ("domain", "kind", "name", "generation"))`,
     )
     await queryRunner.query(
+      `CREATE TABLE "mortise_adoption" ("table_name" text NOT NULL, "column_name" text NOT NULL, "state" text NOT NULL, "changed_at" TIMESTAMP WITH TIME ZONE NOT NULL, CONSTRAINT "mortise_adoption_pk" PRIMARY KEY ("table_name", "column_name"))`,
+    )
+    await queryRunner.query(
       `CREATE TABLE "mortise_job" ("id" text NOT NULL, "domain" text NOT NULL, "verb" text NOT NULL, "scope" text NOT NULL, "parameters" text NOT NULL, "state" text NOT NULL, "actor" text NOT NULL, "tables" text NOT NULL, "created_at" TIMESTAMP WITH TIME ZONE NOT NULL, "ended_at" TIMESTAMP WITH TIME ZONE, CONSTRAINT "mortise_job_pk" PRIMARY KEY ("id"))`,
     )
     await queryRunner.query(
@@ -65,6 +68,7 @@ export class CreatePatients1790000000000 implements MigrationInterface {
     await queryRunner.query(`DROP TABLE "mortise_job_shard"`)
     await queryRunner.query(`DROP INDEX "public"."mortise_job_running_unique"`)
     await queryRunner.query(`DROP TABLE "mortise_job"`)
+    await queryRunner.query(`DROP TABLE "mortise_adoption"`)
     await queryRunner.query(`DROP TABLE "mortise_index"`)
     await queryRunner.query(`DROP TABLE "mortise_tombstone"`)
     await queryRunner.query(`DROP TABLE "mortise_subject_key"`)

@@ -1,0 +1,55 @@
+import type { AdoptedTableColumn, EncryptedTable, EncryptedTableColumn } from '../../schema'
+import type { SourceRow } from '../job/table-task'
+import { quote } from '../table-path'
+
+/** A column that is being adopted. */
+export type AdoptingColumn = EncryptedTableColumn & { readonly adopted: AdoptedTableColumn }
+
+/** A table of which only the columns that a job adopts are named. */
+export interface AdoptingTable extends EncryptedTable {
+  readonly columns: readonly AdoptingColumn[]
+}
+
+/** The tables and columns among `tables` that are being adopted and that a job is for. */
+export function adoptingTables(
+  tables: readonly EncryptedTable[],
+  isFor: (column: AdoptingColumn) => boolean,
+): AdoptingTable[] {
+  return tables.flatMap((table) => {
+    const columns = table.columns.filter(
+      (column): column is AdoptingColumn =>
+        column.adopted !== null && isFor(column as AdoptingColumn),
+    )
+    return columns.length === 0 ? [] : [{ ...table, columns }]
+  })
+}
+
+/** Both columns of an adoption in a statement in which the row is `r`. */
+export function columnPair({ column, adopted }: AdoptingColumn): [plain: string, envelope: string] {
+  return [`r.${quote(adopted.place.plainColumn)}`, `r.${quote(column)}`]
+}
+
+/**
+ * What a page shows of each column: `a1`… the value in clear, as the driver reads it, `s1`… its subject
+ * and `o1`… the primary key that it is bound to, where it has them; and `x`, the version of the row.
+ */
+export function selectPlain(columns: readonly AdoptingColumn[]): string[] {
+  return [
+    'r.xmin::text AS x',
+    ...columns.flatMap((column, i) => [
+      `${columnPair(column)[0]} AS a${i + 1}`,
+      ...(column.subject ? [`r.${quote(column.subject.column)} AS s${i + 1}`] : []),
+      ...(column.row ? [`r.${quote(column.row.column)} AS o${i + 1}`] : []),
+    ]),
+  ]
+}
+
+/** The version of a row that was read: any later write of it gives it another one. */
+export function versionOf(row: SourceRow): string {
+  return String(row.values.x)
+}
+
+/** What a row shows of a column under one of the letters of {@link selectPlain}, or of `e`, the envelope. */
+export function cellOf(row: SourceRow, letter: 'a' | 's' | 'o' | 'e', column: number): unknown {
+  return row.values[`${letter}${column + 1}`] ?? null
+}

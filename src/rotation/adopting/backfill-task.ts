@@ -1,0 +1,61 @@
+import type { Query } from '../../key-store/store'
+import type { KeyAccess } from '../../keys/access'
+import { keyColumns } from '../job/key-columns'
+import type { SourceRow, TableTask } from '../job/table-task'
+import { type AdoptingColumn, type AdoptingTable, columnPair, selectPlain } from './adopting-table'
+import { countValues } from './count-values'
+import { plainValues } from './plain-values'
+import type { SealedValue } from './seal-values'
+import { sealValues } from './seal-values'
+import { type WrittenRow, writeValues } from './write-values'
+
+/** Seals every value that has no envelope yet; a row is written once, whatever the number of its values. */
+export async function backfillTask(
+  query: Query,
+  table: AdoptingTable,
+  access: KeyAccess,
+): Promise<TableTask> {
+  const { columns } = table
+  const keys = await keyColumns(query, table)
+  const write = writeValues(table, keys)
+  const missing = columns.map(isMissing)
+  return {
+    table,
+    keys,
+    source: {
+      select: [...selectPlain(columns), ...missing.map((sql, i) => `(${sql}) AS n${i + 1}`)],
+      joins: '',
+      where: missing.join(' OR '),
+      parameters: [],
+    },
+    count: () =>
+      countValues(query, table, {
+        total: isMissing,
+        current: (column) => `${columnPair(column)[1]} IS NOT NULL`,
+      }),
+    work: async (rows) => {
+      const plain = plainValues(columns, rows, (row, at) => row.values[`n${at + 1}`] === true)
+      const { sealed, failed } = await sealValues(access, plain.values)
+      return {
+        values: sealed.length,
+        failed: [...plain.failed, ...failed],
+        write: (run) => write(run, byRow(sealed)),
+      }
+    },
+  }
+}
+
+function isMissing(column: AdoptingColumn): string {
+  const [plain, envelope] = columnPair(column)
+  return `(${plain} IS NOT NULL AND ${envelope} IS NULL)`
+}
+
+/** What each row of a page gets. */
+export function byRow(values: readonly SealedValue[]): WrittenRow[] {
+  const rows = new Map<SourceRow, Map<number, SealedValue>>()
+  for (const value of values) {
+    const of = rows.get(value.row) ?? new Map()
+    rows.set(value.row, of.set(value.at, value))
+  }
+  return [...rows].map(([row, of]) => ({ row, values: of }))
+}

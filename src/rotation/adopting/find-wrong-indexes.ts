@@ -1,0 +1,64 @@
+import { tokenOf } from '../../blind-index/token'
+import type { Query } from '../../key-store/store'
+import type { KeyAccess } from '../../keys/access'
+import type { KeyColumn } from '../job/key-columns'
+import { quote, tablePath } from '../table-path'
+import type { AdoptingColumn, AdoptingTable } from './adopting-table'
+import type { PlainValue } from './plain-values'
+
+/** Where indexes are compared. */
+export interface IndexPlace {
+  readonly query: Query
+  readonly access: KeyAccess
+  readonly table: AdoptingTable
+  readonly keys: readonly KeyColumn[]
+}
+
+/**
+ * The values of a page whose token or bucket in the database is another one than it must be. The database
+ * compares: one statement for each column that has an index.
+ */
+export async function findWrongIndexes(
+  place: IndexPlace,
+  values: readonly PlainValue[],
+): Promise<ReadonlySet<PlainValue>> {
+  const wrong = new Set<PlainValue>()
+  for (const column of place.table.columns) {
+    const own = values.filter((value) => value.column === column)
+    if (column.indexColumns.length === 0 || own.length === 0) continue
+    for (const value of await differing(place, column, own)) wrong.add(value)
+  }
+  return wrong
+}
+
+async function differing(
+  { query, access, table, keys }: IndexPlace,
+  column: AdoptingColumn,
+  values: readonly PlainValue[],
+): Promise<PlainValue[]> {
+  const { definition, exactColumn, rangeColumn } = column
+  const { exact, bucketing, indexName } = definition
+  const key = exact ? await access.tokenKey(indexName) : null
+  const tokens = values.map(({ value }) =>
+    key ? tokenOf(key, definition.encodeForToken(value)).toString('hex') : null,
+  )
+  const buckets = values.map(({ value }) => (bucketing ? String(definition.bucketOf(value)) : null))
+  const differs = [
+    exactColumn && `r.${quote(exactColumn)} IS DISTINCT FROM decode(p.h, 'hex')`,
+    rangeColumn && `r.${quote(rangeColumn)} IS DISTINCT FROM p.b::${bucketing?.columnType}`,
+  ].filter((condition) => condition !== null)
+  const names = keys.map((_, i) => `k${i + 1}`)
+  const sameRow = keys.map(({ name, type }, i) => `r.${name} = p.k${i + 1}::${type}`).join(' AND ')
+  const arrays = ['n', 'h', 'b', ...names].map((_, i) => `$${i + 1}::text[]`).join(', ')
+  const rows = await query(
+    `SELECT p.n FROM unnest(${arrays}) AS p(n, h, b, ${names.join(', ')})
+      JOIN ${tablePath(table)} AS r ON ${sameRow} WHERE ${differs.join(' OR ')}`,
+    [
+      values.map((_, i) => String(i)),
+      tokens,
+      buckets,
+      ...names.map((_, i) => values.map(({ row }) => row.key[i])),
+    ],
+  )
+  return rows.map(({ n }) => values[Number(n)] as PlainValue)
+}

@@ -1,0 +1,68 @@
+import { isMortiseError, type MortiseErrorCode } from '../../errors'
+import type { FailedValue, SourceRow } from '../job/table-task'
+import { type AdoptingColumn, cellOf } from './adopting-table'
+
+/** A value in clear, in its place. */
+export interface PlainValue {
+  readonly row: SourceRow
+  /** Place of the column in its table. */
+  readonly at: number
+  readonly column: AdoptingColumn
+  /** As the application has it. */
+  readonly value: unknown
+}
+
+/**
+ * Reads the values of a page as the application does.
+ *
+ * @param isWanted - of a row and the place of a column whose value is not NULL
+ */
+export function plainValues(
+  columns: readonly AdoptingColumn[],
+  rows: readonly SourceRow[],
+  isWanted: (row: SourceRow, at: number) => boolean,
+): { readonly values: PlainValue[]; readonly failed: FailedValue[] } {
+  const values: PlainValue[] = []
+  const failed: FailedValue[] = []
+  for (const row of rows) {
+    columns.forEach((column, at) => {
+      const stored = cellOf(row, 'a', at)
+      if (stored === null || !isWanted(row, at)) return
+      const value = attempt(() => column.adopted.valueOf(stored))
+      if (value.ok) values.push({ row, at, column, value: value.result })
+      else failed.push(failureOf({ row, column }, value.code))
+    })
+  }
+  return { values, failed }
+}
+
+/** The place of a value that a job cannot deal with. */
+export function failureOf(
+  { row, column }: Pick<PlainValue, 'row' | 'column'>,
+  code: MortiseErrorCode,
+): FailedValue {
+  return { key: row.key, column: column.column, code }
+}
+
+type Attempt<T> = { ok: true; result: T } | { ok: false; code: MortiseErrorCode }
+
+/**
+ * What is wrong with one value must not end the work on the others. What a transformer of the application
+ * throws may show the value, and is not kept.
+ *
+ * @throws what a key provider throws
+ */
+export function attempt<T>(work: () => T): Attempt<T> {
+  try {
+    return { ok: true, result: work() }
+  } catch (error) {
+    return { ok: false, code: codeOf(error) }
+  }
+}
+
+/** @throws the error itself where it concerns more than one value */
+export function codeOf(error: unknown): MortiseErrorCode {
+  if (!isMortiseError(error)) return 'ERR_VALUE_INVALID'
+  if (error.code === 'ERR_KEY_PROVIDER' || error.code === 'ERR_KEY_STORE') throw error
+  return error.code
+}

@@ -1,0 +1,114 @@
+import { tokenOf } from '../../blind-index/token'
+import { type SealInput, sealRecords } from '../../envelope/seal'
+import { toStored } from '../../envelope/stored-form'
+import { MortiseError } from '../../errors'
+import type { KeyAccess, SealingKey, TokenKey } from '../../keys/access'
+import type { FailedValue } from '../job/table-task'
+import { cellOf } from './adopting-table'
+import { attempt, codeOf, failureOf, type PlainValue } from './plain-values'
+
+/** Everything that a row gets for a value, as text parameters of a statement. */
+export interface SealedValue extends PlainValue {
+  readonly envelope: string
+  /** Hex; null without an exact index. */
+  readonly token: string | null
+  /** Null without a range index. */
+  readonly bucket: string | null
+}
+
+/** A value with what its columns will hold, but for the envelope. */
+interface EncodedValue extends PlainValue {
+  readonly input: SealInput
+  readonly subject: string | null
+  readonly token: string | null
+  readonly bucket: string | null
+}
+
+/**
+ * Seals the values of a page: one DEK for all values of a row and subject, and all keys of the page looked
+ * up at once.
+ *
+ * @throws ERR_KEY_PROVIDER, ERR_KEY_STORE where keys cannot be had
+ */
+export async function sealValues(
+  access: KeyAccess,
+  values: readonly PlainValue[],
+): Promise<{ readonly sealed: SealedValue[]; readonly failed: FailedValue[] }> {
+  const failed: FailedValue[] = []
+  const encoded: EncodedValue[] = []
+  const tokenKeys = await tokenKeysOf(access, values)
+  for (const value of values) {
+    const result = attempt(() => encode(access, value, tokenKeys))
+    if (result.ok) encoded.push(result.result)
+    else failed.push(failureOf(value, result.code))
+  }
+  const keys = await access.sealingKeys(new Set(encoded.map(({ subject }) => subject)))
+  const sealed: SealedValue[] = []
+  await Promise.all(
+    recordsOf(encoded).map(async (record) => {
+      const key = keys.get(record[0]?.subject ?? null) as SealingKey
+      try {
+        const [envelopes] = await sealRecords([{ key, values: record.map(({ input }) => input) }])
+        record.forEach((value, i) => {
+          const stored = toStored(envelopes?.[i] as Buffer, value.column.form)
+          const envelope = typeof stored === 'string' ? stored : stored.toString('hex')
+          sealed.push({ ...value, envelope })
+        })
+      } catch (error) {
+        const code = codeOf(error)
+        failed.push(...record.map((value) => failureOf(value, code)))
+      }
+    }),
+  )
+  return { sealed, failed }
+}
+
+/** By field id. */
+async function tokenKeysOf(
+  access: KeyAccess,
+  values: readonly PlainValue[],
+): Promise<ReadonlyMap<string, TokenKey>> {
+  const keys = new Map<string, TokenKey>()
+  for (const { column } of values) {
+    const { exact, fieldId, indexName } = column.definition
+    if (exact && !keys.has(fieldId)) keys.set(fieldId, await access.tokenKey(indexName))
+  }
+  return keys
+}
+
+function encode(
+  { domain }: KeyAccess,
+  plain: PlainValue,
+  tokenKeys: ReadonlyMap<string, TokenKey>,
+): EncodedValue {
+  const { row, at, column, value } = plain
+  const { definition } = column
+  const encoded = definition.encode(value)
+  const key = tokenKeys.get(definition.fieldId)
+  const token = key ? tokenOf(key, definition.encodeForToken(value)).toString('hex') : null
+  const bucket = definition.bucketing ? String(definition.bucketOf(value)) : null
+  const subject = column.subject?.idOf(cellOf(row, 's', at)) ?? null
+  const rowId = column.row?.idOf(cellOf(row, 'o', at)) ?? undefined
+  if ((column.subject && subject === null) || (column.row && rowId === undefined)) {
+    throw new MortiseError('ERR_ROW_UNKNOWN', `${column.field}: its row names no subject`)
+  }
+  return {
+    ...plain,
+    input: { field: definition.context(domain), encoded, rowId },
+    subject,
+    token,
+    bucket,
+  }
+}
+
+/** Values of one row that have one subject, together. */
+function recordsOf(values: readonly EncodedValue[]): EncodedValue[][] {
+  const records = new Map<string, EncodedValue[]>()
+  for (const value of values) {
+    const id = JSON.stringify([value.row.key, value.subject])
+    const record = records.get(id)
+    if (record) record.push(value)
+    else records.set(id, [value])
+  }
+  return [...records.values()]
+}

@@ -1,0 +1,108 @@
+import { isDeepStrictEqual } from 'node:util'
+import type { Query } from '../../key-store/store'
+import type { KeyAccess } from '../../keys/access'
+import { type KeyColumn, keyColumns } from '../job/key-columns'
+import type { PageWork, SourceRow, TableTask } from '../job/table-task'
+import {
+  type AdoptingColumn,
+  type AdoptingTable,
+  cellOf,
+  columnPair,
+  selectPlain,
+} from './adopting-table'
+import { byRow } from './backfill-task'
+import { countValues } from './count-values'
+import { findWrongIndexes } from './find-wrong-indexes'
+import { openValues } from './open-values'
+import { type PlainValue, plainValues } from './plain-values'
+import { sealValues } from './seal-values'
+import { type WrittenRow, writeValues } from './write-values'
+
+/** What a comparison needs. */
+export interface VerifyContext {
+  readonly query: Query
+  readonly access: KeyAccess
+  /** Called with the number of values whose envelope or index was not that of their value. */
+  readonly onCorrected: (values: number) => void
+}
+
+/**
+ * Compares every envelope, token and bucket with the value in clear, and replaces what differs: the value in
+ * clear is the true one.
+ */
+export async function verifyTask(context: VerifyContext, table: AdoptingTable): Promise<TableTask> {
+  const { columns } = table
+  const keys = await keyColumns(context.query, table)
+  const write = writeValues(table, keys)
+  const held = columns.map(isHeld)
+  return {
+    table,
+    keys,
+    source: {
+      select: [
+        ...selectPlain(columns),
+        ...columns.map((column, i) => `${columnPair(column)[1]} AS e${i + 1}`),
+      ],
+      joins: '',
+      where: held.join(' OR '),
+      parameters: [],
+    },
+    count: () => countValues(context.query, table, { total: isHeld, current: () => 'FALSE' }),
+    work: (rows) => verifyPage(context, { table, keys, write }, rows),
+  }
+}
+
+interface VerifiedTable {
+  readonly table: AdoptingTable
+  readonly keys: readonly KeyColumn[]
+  readonly write: ReturnType<typeof writeValues>
+}
+
+async function verifyPage(
+  { query, access, onCorrected }: VerifyContext,
+  { table, keys, write }: VerifiedTable,
+  rows: readonly SourceRow[],
+): Promise<PageWork> {
+  const { columns } = table
+  const opened = await openValues(access, columns, rows)
+  const plain = plainValues(columns, rows, () => true)
+  const same = plain.values.filter((value) => isSame(value, opened(value.row, value.at)))
+  const wrong = await findWrongIndexes({ query, access, table, keys }, same)
+  const right = new Set(same.filter((value) => !wrong.has(value)))
+  const different = plain.values.filter((value) => !right.has(value))
+  const { sealed, failed } = await sealValues(access, different)
+  const corrected = [...byRow(sealed), ...orphans(columns, rows)]
+  const amount = corrected.reduce((sum, { values }) => sum + values.size, 0)
+  return {
+    values: right.size + amount,
+    failed: [...plain.failed, ...failed],
+    write: async (run) => {
+      const written = await write(run, corrected)
+      onCorrected(written.done)
+      return { ...written, done: right.size + written.done }
+    },
+  }
+}
+
+/** PostgreSQL keeps the members of a jsonb object in an order of its own. */
+function isSame({ column: { definition }, value }: PlainValue, opened: unknown): boolean {
+  if (opened === undefined) return false
+  return definition.type === 'json'
+    ? isDeepStrictEqual(value, opened)
+    : definition.sameValue(value, opened)
+}
+
+/** Envelopes of values that are NULL. */
+function orphans(columns: readonly AdoptingColumn[], rows: readonly SourceRow[]): WrittenRow[] {
+  return rows.flatMap((row) => {
+    const places = columns.flatMap((_, at) =>
+      cellOf(row, 'a', at) === null && cellOf(row, 'e', at) !== null ? [at] : [],
+    )
+    return places.length === 0 ? [] : [{ row, values: new Map(places.map((at) => [at, null])) }]
+  })
+}
+
+function isHeld(column: AdoptingColumn): string {
+  const [plain, envelope] = columnPair(column)
+  return `(${plain} IS NOT NULL OR ${envelope} IS NOT NULL)`
+}

@@ -89,7 +89,7 @@ async function runCommand<Needs extends keyof Targets, Flags>(
   try {
     target = await openTarget(definition.needs, flags.dataSource)
     const call = { target: target as Targets[Needs], flags, words, output }
-    const onFirst = () => output.note('Stopping after what is under way; again stops at once.')
+    const onFirst = () => output.interrupt('Stopping after what is under way; again stops at once.')
     return await interruptible(onFirst, (signal) => definition.run({ ...call, signal }))
   } catch (error) {
     return reportFailure(error, output, debug || /\bmortise\b/.test(process.env.DEBUG ?? ''))

@@ -25,12 +25,20 @@ export function reportFailure(error: unknown, output: Output, debug: boolean): n
     return error.exitCode
   }
   const { code, message, retryable } = described(error)
-  output.problem(`mortise: ${code === null ? '' : `${code}: `}${message}`, {
-    ...{ code, message, retryable },
-  })
+  output.problem(`mortise: ${textOf(error)}`, { code, message, retryable })
+  const { cause } = Object(error) as { cause?: unknown }
+  if (message.endsWith(SEE_CAUSE) && cause !== undefined) output.note(`cause: ${textOf(cause)}`)
   if (retryable) output.note('The same command may succeed later.')
   if (debug && error instanceof Error) process.stderr.write(`${stacks(error)}\n`)
   return error instanceof UsageError ? EXIT.usage : EXIT.failed
+}
+
+/** How messages end that leave the rest to what a driver or vendor said. */
+const SEE_CAUSE = 'see the cause'
+
+function textOf(error: unknown): string {
+  const { code, message } = described(error)
+  return code === null ? message : `${code}: ${message}`
 }
 
 interface Description {

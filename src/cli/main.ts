@@ -10,6 +10,7 @@ import { EXIT } from './exit-codes'
  */
 export async function main(argv: readonly string[]): Promise<void> {
   const program = makeProgram()
+  for (const stream of [process.stdout, process.stderr]) stream.on('error', endOfReader)
   try {
     await program.parseAsync(argv)
   } catch (error) {
@@ -19,6 +20,12 @@ export async function main(argv: readonly string[]): Promise<void> {
     process.exitCode = exitCode === 0 ? EXIT.done : EXIT.usage
   }
   process.exit()
+}
+
+/** `mortise keys | head -1` closes the pipe: whoever reads has seen enough. */
+function endOfReader(error: NodeJS.ErrnoException): void {
+  if (error.code !== 'EPIPE') throw error
+  process.exit(EXIT.failed)
 }
 
 function makeProgram(): Command {

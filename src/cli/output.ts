@@ -13,6 +13,8 @@ export interface Output {
   result(report: object, lines: () => readonly string[]): void
   /** Something that a person wants to know, and a script does not. */
   note(line: string): void
+  /** The same while a bar may stand on the line. */
+  interrupt(line: string): void
   /** Why the command failed: always shown. */
   problem(line: string, event: object): void
   /** Shows the progress of one job. */
@@ -47,6 +49,9 @@ export function createOutput({ json, quiet }: OutputOptions): Output {
     },
     note: (text) => {
       if (!quiet) line(text)
+    },
+    interrupt: (text) => {
+      if (!quiet) line(stderr.isTTY ? `\n${text}` : text)
     },
     problem(text, object) {
       if (json) event({ event: 'error', ...object })

@@ -14,6 +14,9 @@ export interface Outcome {
   readonly events: () => Record<string, unknown>[]
 }
 
+/** Sends a signal to the command. */
+export type Kill = (signal: NodeJS.Signals) => boolean
+
 /** How a command is called. */
 export interface CallOptions {
   readonly env?: NodeJS.ProcessEnv
@@ -21,7 +24,7 @@ export interface CallOptions {
   /** Gives the command a terminal; both of its streams are then in `stdout`. */
   readonly terminal?: boolean
   /** Sees what has been written so far, and may send signals. */
-  readonly onOutput?: (text: string, kill: (signal: NodeJS.Signals) => boolean) => void
+  readonly onOutput?: (text: string, kill: Kill) => void
 }
 
 /** A project with the built package, and a database of its own. */

@@ -1,9 +1,16 @@
 import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { setTimeout } from 'node:timers/promises'
 import { Client } from 'pg'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { generateRootKey } from '../../src/providers/in-app'
-import { type CallOptions, type CommandLine, type Outcome, openCommandLine } from './command-line'
+import {
+  type CallOptions,
+  type CommandLine,
+  type Kill,
+  type Outcome,
+  openCommandLine,
+} from './command-line'
 
 const ROWS = 40
 let cli: CommandLine
@@ -19,6 +26,11 @@ async function rotate(): Promise<void> {
 
 async function execute(sql: string): Promise<Record<string, string>[]> {
   return (await client.query(sql)).rows
+}
+
+async function tables(): Promise<string[]> {
+  const sql = "SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY tablename"
+  return (await execute(sql)).map(({ tablename }) => String(tablename))
 }
 
 /** Ids of the data keys, oldest first. */
@@ -41,13 +53,14 @@ afterAll(async () => {
 
 describe('mortise on a DataSource', () => {
   it('init makes the tables and the first keys, and nothing of the application', async () => {
+    const elsewhere = await onData('init', { env: { KEY_FILE: 'keys-of-data.json' } })
+    expect(elsewhere.stdout).toContain('domain default is ready, with 2 keys')
+    expect(await tables()).toEqual(['mortise_job', 'mortise_job_row', 'mortise_job_shard'])
     const { code, stdout } = await onData('init', { env: { SYNCHRONIZE: '1' } })
     expect(stdout).toContain('domain default is ready, with 2 keys')
     expect(code).toBe(0)
-    const tables = "SELECT tablename FROM pg_tables WHERE schemaname = 'public'"
-    expect(
-      (await execute(tables)).every(({ tablename }) => tablename?.startsWith('mortise_')),
-    ).toBe(true)
+    expect(await tables()).toContain('mortise_key')
+    expect((await tables()).filter((name) => !name.startsWith('mortise_'))).toEqual([])
     const seeded = await cli.node(['seed.cjs', String(ROWS)], { env: { SYNCHRONIZE: '1' } })
     expect(seeded.code).toBe(0)
   })
@@ -136,6 +149,39 @@ describe('mortise on a DataSource', () => {
     const refused = await onData(`jobs --cancel ${job?.jobId} --yes`)
     expect(refused.stderr).toContain('ERR_CONFIG')
     expect(refused.code).toBe(1)
+  })
+
+  it('a second signal ends it at once, and what is written stays', async () => {
+    await rotate()
+    await client.query('BEGIN; LOCK TABLE person IN EXCLUSIVE MODE')
+    let interrupted: Promise<void> | undefined
+    const interrupt = async (kill: Kill): Promise<void> => {
+      const waiting = 'SELECT 1 FROM pg_locks WHERE NOT granted'
+      while ((await execute(waiting)).length === 0) await setTimeout(20)
+      // What npx hands on in the same moment is no second signal.
+      for (const pause of [0, 100, 700]) {
+        await setTimeout(pause)
+        kill('SIGINT')
+      }
+    }
+    const stopped = await onData('rewrap', {
+      onOutput: (_, kill) => {
+        interrupted ??= interrupt(kill)
+      },
+    })
+    await interrupted
+    await client.query('COMMIT')
+    expect(stopped.code).toBe(130)
+    expect(stopped.stderr).not.toContain('run the same command again')
+    expect((await onData('rewrap --quiet')).code).toBe(0)
+  })
+
+  it('a reader that has seen enough is no crash', async () => {
+    const script = 'node node_modules/mortise/dist/cli/bin.js keys --json -d data-source.cjs | true'
+    const run = `const { spawnSync } = require('node:child_process')
+      process.stdout.write(spawnSync('sh', ['-c', process.argv[1]]).stderr)`
+    const { stdout } = await cli.node(['-e', run, script])
+    expect(stdout).toBe('a banner that some module prints\n')
   })
 
   it('shred destroys one subject, and writes the certificate', async () => {

@@ -1,6 +1,6 @@
 // The DataSource of an application, as a project would give it to the command line.
 require('reflect-metadata')
-const { createKeyring, inAppKeyProvider } = require('mortise')
+const { createKeyring, fileKeyStore, inAppKeyProvider } = require('mortise')
 const { encryptedColumn, withEncryption } = require('mortise/typeorm')
 const { DataSource, EntitySchema } = require('typeorm')
 
@@ -24,5 +24,8 @@ const dataSource = new DataSource({
   synchronize: process.env.SYNCHRONIZE === '1',
   logging: true,
 })
-const keyring = createKeyring({ providers: [inAppKeyProvider({ name: 'main', secret })] })
+const keyring = createKeyring({
+  providers: [inAppKeyProvider({ name: 'main', secret })],
+  store: process.env.KEY_FILE && fileKeyStore(process.env.KEY_FILE),
+})
 module.exports = { dataSource: withEncryption(dataSource, { keyring }) }

@@ -3,9 +3,9 @@ import { envelopeSql } from '../../rotation/envelope-sql'
 import { keyIdOf } from '../../rotation/shred-indexes'
 import { quote, tableLabel, tablePath } from '../../rotation/table-path'
 import type { EncryptedTable, EncryptedTableColumn } from '../../schema'
-import { type Found, ok, problem, skipped } from './finding'
+import { type Found, problem, skipped } from './finding'
 import { isCanceled, probeRows, type RowProbe, tooLong } from './row-probe'
-import type { Setup } from './setup'
+import { allWell, type Setup } from './setup'
 
 /** How many subjects with empty index columns are looked up among the shredded. */
 const MAX_SUBJECTS = 1_000
@@ -28,7 +28,7 @@ export async function checkHiddenColumns(setup: Setup): Promise<Found[]> {
   }
   return findings.length > 0
     ? findings
-    : [ok('index columns', 'are filled where there is an envelope, and nowhere else')]
+    : allWell(setup, 'index columns', 'are filled where there is an envelope, and nowhere else')
 }
 
 function probesOf(

@@ -4,7 +4,9 @@ import type { KeyringHealth } from '../../keys/health'
 import type { KeyInfo, Keyring } from '../../keys/keyring'
 import { type EncryptedTable, schemaOf } from '../../schema'
 import { type DeclaredStorage, declaredStorage } from '../../typeorm/declared-storage'
+import { counted } from '../text-table'
 import { type Catalogue, readCatalogue } from './catalogue'
+import { type Found, ok, skipped } from './finding'
 import { readOnlyQuery } from './read-only'
 
 /** What the caller may choose. */
@@ -25,6 +27,8 @@ export interface Setup {
   readonly keyring: Keyring
   /** Tables and columns that exist in the database, with the types that are declared. */
   readonly tables: readonly EncryptedTable[]
+  /** How many columns were left out of `tables`. */
+  readonly unreadable: number
   /** Of the tables that mortise keeps here; null for the search path. */
   readonly schemaName: string | null
   readonly declared: DeclaredStorage
@@ -54,9 +58,11 @@ export async function readSetup(
   const declared = declaredStorage(dataSource)
   const own = MORTISE_TABLES.map(({ name }) => ({ schema: ownSchema, name }))
   const catalogue = await readCatalogue(query, [...tables, ...own])
+  const readable = readableTables(tables, declared, catalogue)
   return {
     ...{ dataSource, keyring, schemaName: ownSchema, declared, catalogue, query, options },
-    tables: readableTables(tables, declared, catalogue),
+    tables: readable,
+    unreadable: columnCount(tables) - columnCount(readable),
     health: once(() => keyring.health()),
     keys: once(() => keyring.keys()),
   }
@@ -84,6 +90,25 @@ function readableTables(
       }),
     }
   })
+}
+
+/** Counts envelope columns and their index columns. */
+function columnCount(tables: readonly EncryptedTable[]): number {
+  const columns = tables.flatMap((table) => table.columns)
+  return columns.reduce((sum, { indexColumns }) => sum + 1 + indexColumns.length, 0)
+}
+
+/**
+ * What a check of columns says that found nothing: that all is well, as far as it could look.
+ *
+ * @param finding - what is well with each column
+ */
+export function allWell({ tables, unreadable }: Setup, subject: string, finding: string): Found[] {
+  const missing = `${counted(unreadable, 'column')} could not be looked at; see schema`
+  return [
+    ...(columnCount(tables) > 0 ? [ok(subject, finding)] : []),
+    ...(unreadable > 0 ? [skipped(subject, missing, null)] : []),
+  ]
 }
 
 function once<T>(ask: () => Promise<T>): () => Promise<T> {

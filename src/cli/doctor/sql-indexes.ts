@@ -1,7 +1,7 @@
 import { quote, tablePath } from '../../rotation/table-path'
 import type { DeclaredIndex } from '../../typeorm/declared-storage'
 import type { StoredIndex, StoredTable } from './catalogue'
-import { type Found, ok, problem, warning } from './finding'
+import { type Found, ok, problem, skipped, warning } from './finding'
 import type { Setup } from './setup'
 
 /**
@@ -9,19 +9,26 @@ import type { Setup } from './setup'
  * index in the database: without one, a query reads the whole table, and duplicates are not refused.
  */
 export async function checkSqlIndexes({ declared, catalogue }: Setup): Promise<Found[]> {
-  const findings = declared.indexes.flatMap((index) => {
-    const table = catalogue({ schema: index.schema, name: index.table })
-    return table && exists(index, table) ? lookFor(index, table) : []
+  const places = declared.indexes.map((index) => {
+    return { index, table: catalogue({ schema: index.schema, name: index.table }) }
   })
+  const findings = places.flatMap(({ index, table }) =>
+    hasColumns(index, table) ? lookFor(index, table) : [],
+  )
   if (findings.length > 0) return findings
+  const seen = places.filter(({ index, table }) => hasColumns(index, table)).length
+  const unseen = places.length - seen
   return [
-    ok('index columns', `all ${declared.indexes.length} declared indexes are there and valid`),
+    ...(seen > 0 ? [ok(SUBJECT, `all ${seen} declared indexes are there and valid`)] : []),
+    ...(unseen > 0 ? [skipped(SUBJECT, `${unseen} are over columns that do not exist`, null)] : []),
   ]
 }
 
+const SUBJECT = 'index columns'
+
 /** A column that is missing is a finding of its own. */
-function exists({ columns }: DeclaredIndex, table: StoredTable): boolean {
-  return columns.every((name) => table.columns.some((column) => column.name === name))
+function hasColumns({ columns }: DeclaredIndex, table: StoredTable | null): table is StoredTable {
+  return columns.every((name) => table?.columns.some((column) => column.name === name))
 }
 
 function lookFor(wanted: DeclaredIndex, { indexes }: StoredTable): Found[] {

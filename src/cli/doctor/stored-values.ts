@@ -1,9 +1,9 @@
 import { quote, tableLabel, tablePath } from '../../rotation/table-path'
 import type { EncryptedTable, EncryptedTableColumn } from '../../schema'
-import { type Found, ok, problem } from './finding'
+import { type Found, problem } from './finding'
 import { probeRows, type RowProbe } from './row-probe'
 import { firstByteChecks } from './sealed-constraint'
-import type { Setup } from './setup'
+import { allWell, type Setup } from './setup'
 
 /**
  * Every stored value begins as an envelope does. A column with a validated CHECK on its first byte
@@ -24,7 +24,7 @@ export async function checkStoredValues(setup: Setup): Promise<Found[]> {
   }
   return findings.length > 0
     ? findings
-    : [ok('envelope columns', 'every stored value begins as an envelope')]
+    : allWell(setup, 'envelope columns', 'every stored value begins as an envelope')
 }
 
 async function provenColumns(setup: Setup, table: EncryptedTable): Promise<Set<string>> {

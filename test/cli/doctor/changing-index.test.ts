@@ -13,6 +13,7 @@ async function questions(change: object | null): Promise<string> {
   const columns = COLUMNS.map((name) => ({ name, type: 'bytea', nullable: true }))
   const setup = {
     tables: [{ ...table, columns: [{ ...column, indexColumns: COLUMNS.slice(1) }] }],
+    unreadable: 0,
     catalogue: (() => ({ columns, indexes: [], constraints: [] })) satisfies Catalogue,
     query: async (sql: string) => {
       asked.push(sql)

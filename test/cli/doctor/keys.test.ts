@@ -231,6 +231,15 @@ describe('the examination', () => {
     await clinic.sql('ALTER TABLE away RENAME TO mortise_key')
   })
 
+  it('of an empty database finds problems, and nothing that is well with tables', async () => {
+    const empty = await openClinic({}, { synchronize: false })
+    const findings = await examine(empty.dataSource, { ...OPTIONS, deep: true })
+    const well = findings.filter(({ status }) => status === 'ok').map(({ check }) => check)
+    expect(well).toEqual(['transport', 'statement-log', 'providers'])
+    expect(findings[0]).toMatchObject({ check: 'tables', status: 'problem' })
+    await empty.close()
+  })
+
   it('needs one connection', async () => {
     const one = await openClinic({}, { poolSize: 1, extra: { connectionTimeoutMillis: 2000 } })
     const findings = await examine(one.dataSource, { ...OPTIONS, deep: true })

@@ -26,7 +26,7 @@ export interface FieldIndexOptions {
   readonly pad?: number | undefined
   /**
    * Deflates strings and JSON of 256 bytes or more before they are sealed, where that makes them
-   * shorter; `pad` comes after. May be added to a field that has values, and not be taken away again.
+   * shorter; `pad` comes after. May be added to a field that has values; to take it away, run `reencrypt`.
    *
    * The length of a compressed value tells how much of it repeats itself: whoever can put text of
    * their own beside a secret in one value, and sees the length, can find the secret out by trying.

@@ -7,6 +7,7 @@ import { inspectCommand } from './commands/inspect'
 import { jobsCommand } from './commands/jobs'
 import { disableCommand, enableCommand } from './commands/key-state'
 import { keysCommand } from './commands/keys'
+import { reencryptCommand } from './commands/reencrypt'
 import { rewrapCommand } from './commands/rewrap'
 import { rotateCommand } from './commands/rotate'
 import { rotateRootCommand } from './commands/rotate-root'
@@ -22,7 +23,8 @@ import { shredCommand } from './commands/shred'
  */
 export const COMMANDS: readonly Command[] = [
   ...[initCommand, keysCommand],
-  ...[rotateCommand, rewrapCommand, jobsCommand, censusCommand],
+  ...[rotateCommand, rewrapCommand, reencryptCommand],
+  ...[jobsCommand, censusCommand],
   ...[rotateRootCommand, dropProviderCommand],
   ...[disableCommand, enableCommand, shredCommand],
   ...[inspectCommand, doctorCommand],

@@ -2,7 +2,7 @@ import { checkIdentifier, encodeParts, lengthPrefixed, u8 } from '../bytes'
 import { IV_BYTES } from '../crypto/aead'
 import { sha256 } from '../crypto/hash'
 import { MortiseError } from '../errors'
-import { PADDED, ROW_BOUND } from './format'
+import { PADDED, ROW_BOUND, SUBJECT_KEY } from './format'
 import type { ValueType } from './value-type'
 
 const MAX_PAD_BYTES = 65_536
@@ -74,6 +74,21 @@ export function createFieldContext(declaration: FieldDeclaration): FieldContext 
       padded: Buffer.concat([u8(b0 | PADDED), names]),
     },
   }
+}
+
+/**
+ * A field as an envelope says that it was when the envelope was made: for those who seal it again as the
+ * field is declared now. Everybody else expects the flags of the declaration.
+ *
+ * Compressed content is told apart by its type byte, so that both forms open.
+ *
+ * @param flags - of the envelope
+ */
+export function contextAsSealed(field: FieldContext, flags: number): FieldContext {
+  const rowBound = (flags & ROW_BOUND) !== 0
+  const subject = (flags & SUBJECT_KEY) !== 0
+  const compressed = field.type === 'string' || field.type === 'json'
+  return createFieldContext({ ...field, rowBound, subject, compressed })
 }
 
 /**

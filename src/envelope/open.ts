@@ -46,6 +46,20 @@ export interface Opener {
     rowId?: Uint8Array,
     subjectRef?: Uint8Array,
   ): unknown
+  /**
+   * {@link Opener.open} for a value that is sealed again: it must be one that its field can hold.
+   *
+   * @returns T, as `encodeValue` writes it
+   */
+  openEncoded(...envelope: Parameters<Opener['open']>): Uint8Array
+  /**
+   * Everything that {@link Opener.open} does without the ciphertext: unwraps the DEK and verifies the
+   * commitment.
+   *
+   * @param envelope - may end 17 bytes behind its commitment, where the shortest ciphertext ends
+   * @throws what {@link Opener.open} throws
+   */
+  unlock(envelope: Uint8Array, field: FieldContext, subjectRef?: Uint8Array): void
 }
 
 /** Gives a key that may open by its id, or throws. */
@@ -83,23 +97,58 @@ export function createOpener(keyOf: KeyLookup): Opener {
     return record
   }
 
+  const openWith = (...given: Parameters<Opener['open']>) => openValue(recordOf, ...given)
   return {
-    open(envelope, field, rowId, subjectRef) {
-      const parts = parseEnvelope(envelope, field.name)
-      checkFlags(parts.flags, field)
-      const padded = (parts.flags & PADDED) !== 0
-      const aad = aadOf(field, padded, rowId)
-      if (field.subject && subjectRef === undefined) throw subjectUnknown(field)
-      const record = recordOf(parts, field)
-      checkDomain(record.domain, parts, field)
-      const plaintext = openAead(record.encryptionKey, field.iv, aad, parts.ciphertext, parts.tag)
-      const encoded = plaintext !== null && padded ? withoutPadding(plaintext) : plaintext
-      const value = encoded === null ? undefined : decodeContent(field, encoded)
-      const ofSubject = value !== undefined && sameSubject(record.subjectRef, subjectRef)
-      if (!ofSubject) throw decryptionFailed(field.name)
-      return value
+    open: (...given) => openWith(...given).value,
+    openEncoded: (...given) => openWith(...given).encoded,
+    unlock(envelope, field, subjectRef) {
+      const record = unlocked(recordOf, expectedParts(envelope, field), field, subjectRef)
+      if (!sameSubject(record.subjectRef, subjectRef)) throw decryptionFailed(field.name)
     },
   }
+}
+
+type RecordOf = (parts: EnvelopeParts, field: FieldContext) => OpenRecord
+
+/** Steps 1 and 2. */
+function expectedParts(envelope: Uint8Array, field: FieldContext): EnvelopeParts {
+  const parts = parseEnvelope(envelope, field.name)
+  checkFlags(parts.flags, field)
+  return parts
+}
+
+/** Steps 3 to 5. */
+function unlocked(
+  recordOf: RecordOf,
+  parts: EnvelopeParts,
+  field: FieldContext,
+  subjectRef: Uint8Array | undefined,
+): OpenRecord {
+  if (field.subject && subjectRef === undefined) throw subjectUnknown(field)
+  const record = recordOf(parts, field)
+  checkDomain(record.domain, parts, field)
+  return record
+}
+
+function openValue(
+  recordOf: RecordOf,
+  envelope: Uint8Array,
+  field: FieldContext,
+  rowId?: Uint8Array,
+  subjectRef?: Uint8Array,
+): { readonly encoded: Uint8Array; readonly value: unknown } {
+  const parts = expectedParts(envelope, field)
+  const padded = (parts.flags & PADDED) !== 0
+  const aad = aadOf(field, padded, rowId)
+  const { encryptionKey, subjectRef: owner } = unlocked(recordOf, parts, field, subjectRef)
+  const plaintext = openAead(encryptionKey, field.iv, aad, parts.ciphertext, parts.tag)
+  const content = plaintext !== null && padded ? withoutPadding(plaintext) : plaintext
+  const encoded = content === null ? null : encodedIn(field, content)
+  const value = encoded === null ? undefined : decodeValue(field.type, encoded)
+  if (encoded !== null && value !== undefined && sameSubject(owner, subjectRef)) {
+    return { encoded, value }
+  }
+  throw decryptionFailed(field.name)
 }
 
 /**
@@ -186,10 +235,9 @@ function sameKeyBlock(a: Buffer, b: Buffer): boolean {
   return a.compare(b, KEY_ID_OFFSET, b.length, KEY_ID_OFFSET) === 0
 }
 
-/** Step 8; inflating is bounded. */
-function decodeContent({ type, compressed }: FieldContext, content: Buffer): unknown {
-  const encoded = compressed ? decompress(type, content) : content
-  return encoded === null ? undefined : decodeValue(type, encoded)
+/** Step 8 up to T; inflating is bounded. */
+function encodedIn({ type, compressed }: FieldContext, content: Buffer): Uint8Array | null {
+  return compressed ? decompress(type, content) : content
 }
 
 /** Step 7: u32(len T) | T | zeros. */

@@ -19,6 +19,7 @@ export type { JobOptions, JobProgress } from './job/job-options'
 export type { JobCounts, JobFailure, JobReport, JobTableReport } from './job/job-report'
 export { type JobState, type JobTableState, type JobWorker, jobs } from './jobs'
 export { disableKey, enableKey, type KeyStateOptions } from './key-state'
+export { type ReencryptOptions, type ReencryptReport, reencrypt } from './reencrypt'
 export {
   type ReindexedField,
   type ReindexOptions,

@@ -2,8 +2,9 @@ import { asBuffer } from '../bytes'
 import { parseHead } from '../envelope/format'
 import { keyNameOf } from '../envelope/open'
 import { rewrapKeyBlock, rewrapKeyBlockByProvider } from '../envelope/rewrap'
-import { isMortiseError, type MortiseError, type MortiseErrorCode } from '../errors'
+import type { MortiseError, MortiseErrorCode } from '../errors'
 import type { SourceRow } from './job/table-task'
+import { attempt, attemptAsync } from './one-value'
 import type { PageKeys, PageRequest } from './rewrap-keys'
 
 /** A row as it was read: its primary key as text, and the head of each encrypted column. */
@@ -133,26 +134,4 @@ function rewrapHead<T>(head: Buffer, keys: PageKeys, rewrap: (source: Source) =>
   if (kind === 'subject') return null
   const source = keys.source(id, kind)
   return source && rewrap(source)
-}
-
-/** What is wrong with one value must not end the work on the others. */
-function attempt<T>(work: () => T): T | MortiseError {
-  try {
-    return work()
-  } catch (error) {
-    return ofOneValue(error)
-  }
-}
-
-async function attemptAsync<T>(work: () => Promise<T>): Promise<T | MortiseError> {
-  try {
-    return await work()
-  } catch (error) {
-    return ofOneValue(error)
-  }
-}
-
-function ofOneValue(error: unknown): MortiseError {
-  if (isMortiseError(error) && error.code !== 'ERR_KEY_PROVIDER') return error
-  throw error
 }

@@ -119,6 +119,20 @@ describe('mortise on a DataSource', () => {
     await execute('DELETE FROM person WHERE id = 7')
   })
 
+  it('reencrypt takes keys by their ids, and says which fields keep the keys of their subjects', async () => {
+    const [before] = (await dataKeys()) as [string]
+    const none = await onData(`reencrypt --key ${before} --key ffffffffffffffff`)
+    expect(none.stdout).toMatch(/^0 values sealed again under key [0-9a-f]{16} in /m)
+    const { code, stdout } = await onData('reencrypt --batch-size 10')
+    expect(stdout).toContain(`${2 * (ROWS - 1)} values sealed again under key `)
+    expect(stdout).toMatch(
+      /^Under the keys of their subjects, which stay the same: person\.iban\.$/m,
+    )
+    expect(code).toBe(0)
+    const wrong = await onData('reencrypt --key 123')
+    expect(wrong.code).toBe(2)
+  })
+
   it('SIGTERM stops a job behind its batch; the same command goes on', async () => {
     const args = 'rewrap --json --batch-size 1'
     await rotate()

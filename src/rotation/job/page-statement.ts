@@ -9,13 +9,33 @@ export interface KeyRange {
   readonly upTo: RowKey | null
 }
 
+/** The next rows of a range. */
+export interface RangePage {
+  readonly rows: readonly SourceRow[]
+  /** Whether there may be rows behind them. */
+  readonly more: boolean
+}
+
+/** Single rows, read again. */
+export interface KeysPage {
+  readonly rows: readonly SourceRow[]
+  /** Those of the keys that were looked at: the first of them, in their order. */
+  readonly settled: readonly RowKey[]
+}
+
+/**
+ * What the values of one page have together, where the task says how many bytes a row has; the last row
+ * may go beyond it. Together with the largest row this bounds what a worker holds.
+ */
+export const MAX_PAGE_BYTES: number = 16 * 1024 * 1024
+
 /** Reads the next rows of a range that a task has to deal with. */
 export async function readRange(
   query: Query,
   task: TableTask,
   { after, upTo }: KeyRange,
   limit: number,
-): Promise<SourceRow[]> {
+): Promise<RangePage> {
   const { keys, source } = task
   const parameters: unknown[] = [...source.parameters, limit]
   const bound = (comparison: string, key: RowKey | null): string => {
@@ -24,10 +44,12 @@ export async function readRange(
     parameters.push(...key)
     return ` AND (${names(task)}) ${comparison} (${values.join(', ')})`
   }
-  const statement = `${selectFrom(task)} ${source.joins}
+  const place = `row_number() OVER (ORDER BY ${names(task)})`
+  const statement = `${selectFrom(task, place)} ${source.joins}
     WHERE (${source.where})${bound('>', after)}${bound('<=', upTo)}
     ORDER BY ${names(task)} LIMIT $${source.parameters.length + 1}::integer`
-  return (await query(statement, parameters)).map((row) => sourceRow(task, row))
+  const { rows, found } = await readPage(query, task, statement, parameters)
+  return { rows, more: rows.length < found || found === limit }
 }
 
 /** Reads single rows again, those that are still there and still concern the task. */
@@ -35,24 +57,43 @@ export async function readKeys(
   query: Query,
   task: TableTask,
   wanted: readonly RowKey[],
-): Promise<SourceRow[]> {
+): Promise<KeysPage> {
   const { keys, source } = task
   const first = source.parameters.length + 1
   const arrays = keys.map((_, i) => `$${first + i}::text[]`).join(', ')
   const places = keys.map((_, i) => `p${i + 1}`).join(', ')
   const same = keys.map(({ name, type }, i) => `r.${name} = given.p${i + 1}::${type}`).join(' AND ')
-  const statement = `${selectFrom(task)}
-    JOIN unnest(${arrays}) AS given(${places}) ON ${same} ${source.joins}
-    WHERE (${source.where}) ORDER BY ${names(task)}`
+  const statement = `${selectFrom(task, 'given.place')}
+    JOIN unnest(${arrays}) WITH ORDINALITY AS given(${places}, place) ON ${same} ${source.joins}
+    WHERE (${source.where}) ORDER BY given.place`
   const columns = keys.map((_, i) => wanted.map((key) => key[i]))
-  return (await query(statement, [...source.parameters, ...columns])).map((row) =>
-    sourceRow(task, row),
-  )
+  const { rows, found } = await readPage(query, task, statement, [...source.parameters, ...columns])
+  const last = rows.at(-1)
+  if (last === undefined || rows.length === found) return { rows, settled: wanted }
+  return { rows, settled: wanted.slice(0, Number(last.values.place)) }
 }
 
-function selectFrom({ table, keys, source }: TableTask): string {
+function selectFrom({ table, keys, source }: TableTask, place: string): string {
   const own = keys.map(({ name }, i) => `r.${name}::text AS k${i + 1}`)
-  return `SELECT ${[...own, ...source.select].join(', ')} FROM ${tablePath(table)} AS r`
+  const measured =
+    source.bytes === undefined ? [] : [`${source.bytes} AS bytes`, `${place} AS place`]
+  return `SELECT ${[...own, ...source.select, ...measured].join(', ')} FROM ${tablePath(table)} AS r`
+}
+
+/** Large values are passed on by their place in the TOAST table, and fetched for the rows that are kept. */
+async function readPage(
+  query: Query,
+  task: TableTask,
+  statement: string,
+  parameters: readonly unknown[],
+): Promise<{ readonly rows: readonly SourceRow[]; readonly found: number }> {
+  const isMeasured = task.source.bytes !== undefined
+  const limited = `SELECT s.* FROM (SELECT p.*, count(*) OVER () AS found,
+      sum(p.bytes) OVER (ORDER BY p.place) - p.bytes AS before FROM (${statement}) AS p) AS s
+    WHERE s.before < ${MAX_PAGE_BYTES} ORDER BY s.place`
+  const rows = await query(isMeasured ? limited : statement, parameters)
+  const found = isMeasured ? Number(rows[0]?.found ?? 0) : rows.length
+  return { rows: rows.map((row) => sourceRow(task, row)), found }
 }
 
 /** `ORDER BY` and the row comparison use the column's collation alike, whatever it is. */

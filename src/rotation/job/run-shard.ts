@@ -54,14 +54,15 @@ async function runRange(run: ShardRun, task: TableTask, shard: Shard): Promise<v
   for (;;) {
     signal.throwIfAborted()
     await pace.before(signal)
-    const rows = await readRange(schema.query, task, { after, upTo: shard.upTo }, options.batchSize)
+    const range = { after, upTo: shard.upTo }
+    const { rows, more } = await readRange(schema.query, task, range, options.batchSize)
     const last = rows.at(-1)
     if (last) {
       await runPage(run, task, shard, rows, { cursor: last.key, settled: [] })
       after = last.key
       await pace.after(rows.length, signal)
     }
-    if (rows.length < options.batchSize) break
+    if (!more) break
   }
   await ledger.leaveRange(shard)
 }
@@ -72,13 +73,12 @@ async function runLeft(run: ShardRun, task: TableTask, shard: Shard): Promise<vo
     let after: RowKey | null = null
     for (;;) {
       const wanted = await ledger.left(shard, after, options.batchSize)
-      const last = wanted.at(-1)
-      if (last === undefined) break
+      if (wanted.length === 0) break
       if (after === null) await sleep(wait, undefined, { signal })
       signal.throwIfAborted()
-      const rows = await readKeys(schema.query, task, wanted)
-      await runPage(run, task, shard, rows, { cursor: null, settled: wanted })
-      after = last
+      const { rows, settled } = await readKeys(schema.query, task, wanted)
+      await runPage(run, task, shard, rows, { cursor: null, settled })
+      after = settled.at(-1) as RowKey
     }
     if (after === null) return
   }

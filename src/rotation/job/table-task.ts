@@ -11,6 +11,11 @@ export interface RowSource {
   readonly joins: string
   /** Which rows the job has to deal with: cheap, and false for what needs nothing any more. */
   readonly where: string
+  /**
+   * How many bytes of a row travel, where that may be many: then a page ends before it holds too many.
+   * Cheap, as `octet_length` of a column is.
+   */
+  readonly bytes?: string
   /** What `select`, `joins` and `where` name as `$1`, `$2`… */
   readonly parameters: readonly unknown[]
 }

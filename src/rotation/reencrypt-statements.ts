@@ -1,0 +1,135 @@
+import { parseHead } from '../envelope/format'
+import { toStored } from '../envelope/stored-form'
+import type { Query } from '../key-store/store'
+import type { EncryptedTable, EncryptedTableColumn } from '../schema'
+import { envelopeSql } from './envelope-sql'
+import type { ReplacedColumn, ReplacedRow } from './job/replace-rows'
+import type { RowSource, SourceRow, TaskCount } from './job/table-task'
+import { subjectColumns } from './opened-page'
+import type { ResealedValue } from './seal-rows'
+import { keyIdOf } from './shred-indexes'
+import { quote, tablePath } from './table-path'
+
+/** Ids of the keys whose values are meant, 16 hex digits each; null for all values. */
+export type WantedKeys = readonly string[] | null
+
+/** Rows with values that are meant: `e1`… as they are stored. */
+export function wantedEnvelopes(table: EncryptedTable, keyIds: WantedKeys): RowSource {
+  const { columns } = table
+  return {
+    select: [
+      ...columns.map(
+        (column, i) =>
+          `CASE WHEN ${isWanted(column, keyIds)} THEN ${nameOf(column)} END AS e${i + 1}`,
+      ),
+      ...subjectColumns(table),
+    ],
+    joins: '',
+    where: columns.map((column) => isWanted(column, keyIds)).join(' OR '),
+    bytes: columns
+      .map((column) => `coalesce(octet_length(${nameOf(column)}), 0)::bigint`)
+      .join(' + '),
+    parameters: keyIds === null ? [] : [keyIds],
+  }
+}
+
+/** One pass over the table in the database. */
+export async function countWanted(
+  query: Query,
+  table: EncryptedTable,
+  keyIds: WantedKeys,
+): Promise<TaskCount> {
+  const { columns } = table
+  const wanted = columns.map((one) => `count(*) FILTER (WHERE ${isWanted(one, keyIds)})`)
+  const stored = columns.map((one) => `count(${nameOf(one)})`)
+  const [row] = await query(
+    `SELECT (${wanted.join(' + ')})::text AS wanted, (${stored.join(' + ')})::text AS stored
+      FROM ${tablePath(table)} AS r`,
+    keyIds === null ? [] : [keyIds],
+  )
+  const total = Number(row?.wanted)
+  return { total, current: Number(row?.stored) - total }
+}
+
+function isWanted(column: EncryptedTableColumn, keyIds: WantedKeys): string {
+  if (keyIds === null) return `${nameOf(column)} IS NOT NULL`
+  const { prefix } = envelopeSql(nameOf(column), column.form)
+  return `${keyIdOf(prefix)} = ANY ($1::text[])`
+}
+
+function nameOf({ column }: EncryptedTableColumn): string {
+  return `r.${quote(column)}`
+}
+
+/** Longer than any head, in either form: what tells two envelopes of one field apart. */
+const HEAD_CHARACTERS = 1536
+
+/**
+ * Replaces envelopes whose heads are still those that were read, `o1`…, by new ones, `n1`…; all of a row
+ * or none, so that its fields keep sharing a DEK. Of fields with a subject, while the row has the one
+ * that was read, `s1`…
+ */
+export function replacedEnvelopes({ columns }: EncryptedTable): ReplacedColumn[] {
+  const isRow = columns
+    .map((column, i) => `(p.o${i + 1} IS NULL OR ${isRead(column, i)})`)
+    .join(' AND ')
+  return columns.map((column, i) => {
+    const [read, made, owner] = [`o${i + 1}`, `n${i + 1}`, `s${i + 1}`]
+    const decoded = (text: string): string =>
+      column.form === 'bytea' ? `decode(${text}, 'base64')` : text
+    const begin = (value: string): string => `substring(${value} from 1 for ${HEAD_CHARACTERS})`
+    return {
+      parameters: [
+        { name: read, cast: decoded },
+        { name: made, cast: decoded },
+        ...(column.subject ? [{ name: owner, cast: (text: string) => text }] : []),
+      ],
+      wanted: `p.${made} IS NOT NULL`,
+      unchanged: `(p.${made} IS NOT NULL AND ${isRow})`,
+      assign: { [column.column]: `p.${made}` },
+      written: `${begin(nameOf(column))} = ${begin(`p.${made}`)}`,
+    }
+  })
+}
+
+function isRead(column: EncryptedTableColumn, i: number): string {
+  const head = `substring(${nameOf(column)} from 1 for length(p.o${i + 1})) = p.o${i + 1}`
+  if (column.subject === null) return head
+  return `${head} AND r.${quote(column.subject.column)}::text = p.s${i + 1}`
+}
+
+/** The parameters of {@link replacedEnvelopes}, for all rows that have a value to be replaced. */
+export function replacedRows(
+  { columns }: EncryptedTable,
+  values: readonly ResealedValue[],
+): ReplacedRow[] {
+  const rows = new Map<SourceRow, Map<number, ResealedValue>>()
+  for (const value of values) {
+    const ofRow = rows.get(value.row) ?? new Map()
+    rows.set(value.row, ofRow.set(value.place, value))
+  }
+  return [...rows].map(([row, ofRow]) => ({
+    key: row.key,
+    parameters: columns.flatMap(({ form, subject }, place) => {
+      const value = ofRow.get(place)
+      const owner = subject === null ? [] : [value ? String(row.values[`s${place + 1}`]) : null]
+      if (!value) return [null, null, ...owner]
+      const { envelope, resealed } = value
+      return [storedHead(envelope, form), storedText(resealed, form), ...owner]
+    }),
+  }))
+}
+
+function storedText(envelope: Buffer, form: EncryptedTableColumn['form']): string {
+  const stored = toStored(envelope, form)
+  return typeof stored === 'string' ? stored : stored.toString('base64')
+}
+
+/** Of a text the digits that hold whole bytes of the head: all but one or two. */
+function storedHead(envelope: Buffer, form: EncryptedTableColumn['form']): string {
+  const { head } = parseHead(envelope)
+  return storedText(
+    form === 'text' ? head.subarray(0, head.length - (head.length % 3)) : head,
+    form,
+  )
+}

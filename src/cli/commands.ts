@@ -1,4 +1,5 @@
 import type { Command } from 'commander'
+import { adoptCommand } from './commands/adopt'
 import { censusCommand } from './commands/census'
 import { doctorCommand } from './commands/doctor'
 import { dropProviderCommand } from './commands/drop-provider'
@@ -8,6 +9,7 @@ import { jobsCommand } from './commands/jobs'
 import { disableCommand, enableCommand } from './commands/key-state'
 import { keysCommand } from './commands/keys'
 import { reencryptCommand } from './commands/reencrypt'
+import { reindexCommand } from './commands/reindex'
 import { rewrapCommand } from './commands/rewrap'
 import { rotateCommand } from './commands/rotate'
 import { rotateRootCommand } from './commands/rotate-root'
@@ -25,6 +27,7 @@ export const COMMANDS: readonly Command[] = [
   ...[initCommand, keysCommand],
   ...[rotateCommand, rewrapCommand, reencryptCommand],
   ...[jobsCommand, censusCommand],
+  ...[reindexCommand, adoptCommand],
   ...[rotateRootCommand, dropProviderCommand],
   ...[disableCommand, enableCommand, shredCommand],
   ...[inspectCommand, doctorCommand],

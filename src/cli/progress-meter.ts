@@ -25,10 +25,9 @@ export class ProgressMeter {
       [...this.#tables.values()].reduce((all, table) => all + table[count], 0)
     const done = sum('done')
     const total = sum('total')
-    this.#samples = [
-      ...this.#samples.filter(({ at }) => now - at <= WINDOW_MS),
-      { at: now, done: done },
-    ]
+    // A verb of several passes over one table begins at 0 again.
+    const kept = this.#samples.filter((one) => now - one.at <= WINDOW_MS && one.done <= done)
+    this.#samples = [...kept, { at: now, done }]
     const perSecond = this.#perSecond(now, done)
     const secondsLeft = perSecond > 0 ? (total - done) / perSecond : null
     return { table: progress.table, done, total, perSecond, secondsLeft }

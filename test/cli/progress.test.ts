@@ -23,6 +23,9 @@ describe('the progress of a job', () => {
     expect(meter.update({ table: 'b', done: 40, total: 3000 }, 43_000)).toMatchObject({
       ...{ perSecond: 30 },
     })
+    expect(meter.update({ table: 'b', done: 0, total: 3000 }, 44_000)).toMatchObject({
+      ...{ done: 700, perSecond: 0, secondsLeft: null },
+    })
   })
 
   it('is one line of text', () => {

@@ -1,7 +1,7 @@
 import type { DataSource, EntityMetadata } from 'typeorm'
 import { isInView } from './check-columns'
 import { type ColumnRole, markOf } from './declaration'
-import { encryptedColumnsOf } from './encrypted-column'
+import { sealedColumnsOf } from './encrypted-column'
 import type { ColumnMetadata } from './internals'
 
 /** What the entities of a DataSource ask of the database for their encrypted properties. */
@@ -22,7 +22,7 @@ interface InTable {
 export interface DeclaredTableColumn extends InTable {
   /** `Entity.property`. */
   readonly field: string
-  readonly role: ColumnRole
+  readonly role: Exclude<ColumnRole, 'plain'>
   readonly column: string
   /** In PostgreSQL's own spelling. */
   readonly type: string
@@ -54,7 +54,7 @@ export interface DeclaredCheck extends InTable {
  */
 export function declaredStorage(dataSource: DataSource): DeclaredStorage {
   const metadatas = dataSource.entityMetadatas.filter((metadata) =>
-    encryptedColumnsOf(metadata).some((column) => !isInView(column)),
+    sealedColumnsOf(metadata).some((column) => !isInView(column)),
   )
   return {
     columns: distinct(metadatas.flatMap(columnsOf), ({ column }) => column),
@@ -67,7 +67,7 @@ export function declaredStorage(dataSource: DataSource): DeclaredStorage {
 
 function columnsOf(metadata: EntityMetadata): DeclaredTableColumn[] {
   return metadata.columns.flatMap((column) => {
-    const role = markOf(column.transformer)?.role
+    const role = roleOf(column)
     if (role === undefined) return []
     const { databaseName, isNullable, type } = column
     const field = fieldOf(column)
@@ -85,7 +85,7 @@ function indexesOf(metadata: EntityMetadata): DeclaredIndex[] {
     { name, columns }: { name: string; columns: readonly ColumnMetadata[] },
     more: Pick<DeclaredIndex, 'unique' | 'constraint' | 'where'>,
   ): DeclaredIndex[] => {
-    const hidden = columns.find(({ transformer }) => markOf(transformer) !== undefined)
+    const hidden = columns.find((column) => roleOf(column) !== undefined)
     if (!hidden) return []
     const names = columns.map(({ databaseName }) => databaseName)
     return [{ ...tableOf(metadata), field: fieldOf(hidden), name, columns: names, ...more }]
@@ -100,11 +100,16 @@ function indexesOf(metadata: EntityMetadata): DeclaredIndex[] {
   ]
 }
 
-/** `Entity.property`: a hidden property is named after its property and its role. */
-function fieldOf({ entityMetadata, propertyPath, transformer }: ColumnMetadata): string {
+/** Undefined for a column in clear, also for one that is being adopted. */
+function roleOf({ transformer }: ColumnMetadata): DeclaredTableColumn['role'] | undefined {
   const role = markOf(transformer)?.role
-  const hidden = role === undefined || role === 'main' ? '' : `_${role}`
-  return `${entityMetadata.targetName}.${propertyPath.slice(0, propertyPath.length - hidden.length)}`
+  return role === 'plain' ? undefined : role
+}
+
+/** `Entity.property`: a hidden property is named after the one that it belongs to. */
+function fieldOf({ entityMetadata, propertyPath, transformer }: ColumnMetadata): string {
+  const { length = 0 } = markOf(transformer)?.suffix ?? {}
+  return `${entityMetadata.targetName}.${propertyPath.slice(0, propertyPath.length - length)}`
 }
 
 function tableOf({ schema, tableName }: EntityMetadata): InTable {

@@ -1,3 +1,4 @@
+import { checkAdoptions } from './adoptions'
 import type { Found } from './finding'
 import { checkHiddenColumns } from './hidden-columns'
 import { checkHistory } from './history'
@@ -32,6 +33,7 @@ export const CHECKS: Readonly<Record<string, Check>> = {
   'key-wraps': checkKeyWraps,
   'key-age': checkKeyAge,
   'keys-in-data': checkKeysInData,
+  adoptions: checkAdoptions,
   jobs: checkJobs,
   history: checkHistory,
 }

@@ -50,7 +50,7 @@ function otherType(
     ? problem(
         subject,
         `${finding}: values that are stored there are in clear`,
-        'see docs/how-to/migrations.md "Changes to a table with rows"; never change the type in place',
+        'see docs/how-to/encrypt-existing-data.md; never change the type in place',
       )
     : problem(subject, finding, MIGRATE)
 }

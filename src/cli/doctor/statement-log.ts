@@ -1,5 +1,6 @@
+import { writesPlain } from '../../adoption/adoption-state'
 import type { EncryptedTable } from '../../schema'
-import { type Found, ok, warning } from './finding'
+import { type Found, ok, problem, warning } from './finding'
 import type { Setup } from './setup'
 
 const SUBJECT = 'statement log of the server'
@@ -18,7 +19,7 @@ type Settings = Readonly<Record<string, string | undefined>>
  * keeps telling it after values were changed or erased.
  *
  * `pg_stat_statements` and `pg_stat_activity` keep the text of statements, in which mortise puts no
- * value: they are not looked at.
+ * value: they are not looked at. A column that is being adopted is written in clear as well.
  */
 export async function checkStatementLog({ query, tables }: Setup): Promise<Found[]> {
   const sql = 'SELECT name, setting FROM pg_catalog.pg_settings WHERE name = ANY ($1::text[])'
@@ -26,15 +27,21 @@ export async function checkStatementLog({ query, tables }: Setup): Promise<Found
   const settings = Object.fromEntries(rows.map(({ name, setting }) => [name, setting])) as Settings
   const reasons = recording(settings)
   if (reasons.length === 0) return [ok(SUBJECT, 'holds no parameters of statements')]
-  const revealing = revealed(tables)
   const by = reasons.map(({ setting }) => setting).join(', ')
+  const fix = reasons.map((reason) => reason.fix).join('\n')
+  const adopted = writtenInClear(tables)
+  if (adopted.length > 0) {
+    const finding = `holds parameters of statements (${by}), and with them, while they are adopted,`
+    return [problem(SUBJECT, `${finding} the values of ${adopted.join(', ')} in clear`, fix)]
+  }
+  const revealing = revealed(tables)
   if (revealing === null) {
     return [ok(SUBJECT, `holds parameters (${by}): of encrypted properties, envelopes alone`)]
   }
   const finding =
     `holds parameters of statements (${by}): of encrypted properties no value, but envelopes and ` +
     `${revealing}; they stay in the log after values were changed or their subject was shredded`
-  return [warning(SUBJECT, finding, reasons.map(({ fix }) => fix).join('\n'))]
+  return [warning(SUBJECT, finding, fix)]
 }
 
 /** What writes parameters to the log, and how to end it. */
@@ -62,6 +69,14 @@ function recording(settings: Settings): { setting: string; fix: string }[] {
 
 function off(setting: string, value: string): { setting: string; fix: string } {
   return { setting, fix: `ALTER SYSTEM SET ${setting} = '${value}'; SELECT pg_reload_conf();` }
+}
+
+/** Properties whose former column is written along. */
+function writtenInClear(tables: readonly EncryptedTable[]): string[] {
+  const columns = tables.flatMap((table) => table.columns)
+  return columns
+    .filter(({ adopted }) => adopted !== null && writesPlain(adopted.state))
+    .map(({ field }) => field)
 }
 
 /** The index columns whose content travels as parameters; null where there are none. */

@@ -211,7 +211,7 @@ describe('the examination', () => {
     expect(checks).toEqual([
       ...['tables', 'schema', 'indexes', 'stored-values', 'hidden-columns', 'constraints'],
       ...['transport', 'statement-log', 'providers', 'key-wraps', 'key-age', 'keys-in-data'],
-      ...['jobs', 'history'],
+      ...['adoptions', 'jobs', 'history'],
     ])
     expect(await dump()).toEqual(before)
   })

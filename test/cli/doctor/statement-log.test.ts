@@ -15,9 +15,9 @@ afterAll(() => database?.drop())
 const TABLES = [
   {
     columns: [
-      { field: 'Patient.email', exactColumn: 'email_hmac', rangeColumn: null },
-      { field: 'Patient.age', exactColumn: null, rangeColumn: 'age_lofi' },
-      { field: 'Patient.chart', exactColumn: null, rangeColumn: null },
+      { field: 'Patient.email', exactColumn: 'email_hmac', rangeColumn: null, adopted: null },
+      { field: 'Patient.age', exactColumn: null, rangeColumn: 'age_lofi', adopted: null },
+      { field: 'Patient.chart', exactColumn: null, rangeColumn: null, adopted: null },
     ],
   },
 ] as unknown as Setup['tables']
@@ -70,6 +70,18 @@ describe('the statement log', () => {
     )
     expect(finding?.fix).toContain(`ALTER SYSTEM SET ${named} = `)
   })
+
+  it.each(['dual', 'verified', 'sealed'])(
+    'holds values in clear in the state %s, or not',
+    async (state) => {
+      const columns = [{ ...TABLES[0]?.columns[0], adopted: { state } }]
+      const finding = await look(['log_statement=all'], [{ columns }] as unknown as Setup['tables'])
+      expect(finding?.status).toBe(state === 'sealed' ? 'warning' : 'problem')
+      expect(finding?.finding.includes('the values of Patient.email in clear')).toBe(
+        state !== 'sealed',
+      )
+    },
+  )
 
   it('may hold envelopes alone', async () => {
     const tables = [{ columns: [TABLES[0]?.columns[2]] }] as unknown as Setup['tables']

@@ -64,9 +64,15 @@ type Test = (value: unknown) => boolean
 /** What an atom says beside its SQL. The opposite is written only where it is asked for. */
 function atom(target: Target, predicate: Predicate, test: Test) {
   const { alias, column } = target
-  const negated = (parameter: MakeParameter) =>
-    compilePredicate({ ...target, parameter }, negate(predicate))
-  return { alias, column, test: (value: unknown) => value !== null && test(value), negated }
+  const compile = (one: Predicate) => (parameter: MakeParameter) =>
+    compilePredicate({ ...target, parameter }, one)
+  return {
+    alias,
+    column,
+    test: (value: unknown) => value !== null && test(value),
+    negated: (parameter: MakeParameter) => compile(negate(predicate))(parameter),
+    again: compile(predicate),
+  }
 }
 
 /**

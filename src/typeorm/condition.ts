@@ -25,6 +25,8 @@ interface Testable extends ColumnPlace {
   test(value: unknown): boolean
   /** The opposite, which agrees with SQL's NOT for NULL too. */
   negated(parameter: MakeParameter): Condition
+  /** The same, by the columns that are to be asked now. */
+  again(parameter: MakeParameter): Condition
 }
 
 /** The condition that always holds. */
@@ -48,6 +50,26 @@ export function negate(condition: Condition, parameter: MakeParameter): Conditio
   return condition.kind === 'plain'
     ? { kind: 'plain', sql: `NOT (${condition.sql})` }
     : condition.negated(parameter)
+}
+
+/**
+ * Compiles those parts of a condition again whose column is asked elsewhere by now.
+ *
+ * @returns the condition itself where nothing has changed
+ */
+export function upToDate(
+  condition: Condition,
+  isStale: (column: EncryptedColumn) => boolean,
+  parameter: MakeParameter,
+): Condition {
+  if ('parts' in condition) {
+    const parts = condition.parts.map((part) => upToDate(part, isStale, parameter))
+    return parts.every((part, i) => part === condition.parts[i])
+      ? condition
+      : { ...condition, parts }
+  }
+  const isRight = condition.kind === 'plain' || !isStale(condition.column)
+  return isRight ? condition : condition.again(parameter)
 }
 
 /** Whether the condition says nothing. */

@@ -45,6 +45,8 @@ function isChanging({ change }: EncryptedColumn): boolean {
   return change !== null
 }
 
+const SHORTEST_MS = 100
+
 /**
  * Keeps what is known of changing indexes as new as the staleness bound while a DataSource is started, so
  * that conditions compiled without waiting ask what is right: one query of the key store in each such
@@ -56,12 +58,15 @@ export function keepIndexesFresh(
   columns: readonly EncryptedColumn[],
 ): void {
   const changing = columns.filter(isChanging)
-  if (changing.length === 0 || keys.stalenessMs === 0) return
-  const timer = setInterval(() => {
-    if (!dataSource.isInitialized) return clearInterval(timer)
-    // A store that cannot be asked now is a matter of the statements that need it.
-    const [first] = changing
-    if (first) keys.indexStage(first.field.fieldId).catch(() => {})
-  }, keys.stalenessMs)
+  if (changing.length === 0) return
+  const timer = setInterval(
+    () => {
+      if (!dataSource.isInitialized) return clearInterval(timer)
+      // A store that cannot be asked now is a matter of the statements that need it.
+      const [first] = changing
+      if (first) keys.indexStage(first.field.fieldId).catch(() => {})
+    },
+    Math.max(keys.stalenessMs, SHORTEST_MS),
+  )
   timer.unref()
 }

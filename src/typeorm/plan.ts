@@ -12,6 +12,7 @@ import {
   negate,
   supersetSql,
   TRUE,
+  upToDate,
 } from './condition'
 import { encryptedColumnOf, encryptedColumnsOf } from './encrypted-column'
 import {
@@ -52,6 +53,8 @@ export interface Plan {
   readonly lossy: boolean
   /** Rows must be opened to put them in order. */
   readonly sorted: boolean
+  /** A part was compiled again, so that the builder's own text of it is out of date. */
+  readonly moved: boolean
 }
 
 /** Whether an entity of the query has encrypted properties. */
@@ -68,7 +71,7 @@ export function readsEncrypted(builder: object): boolean {
  */
 export function planOf(builder: object): Plan {
   const map = internalsOf(builder).expressionMap
-  const where: WhereReading = { builder, isRewritten: false }
+  const where: WhereReading = { builder, isRewritten: false, isMoved: false }
   const joins = joinConditions(builder, map.joinAttributes)
   const condition = join('and', [conditionOf(where, map.wheres), ...joins.values()])
   const order = Object.entries(map.allOrderBys).map(([name, value]) =>
@@ -78,12 +81,13 @@ export function planOf(builder: object): Plan {
     condition,
     order,
     wheres:
-      where.isRewritten || joins.size > 0
+      where.isRewritten || where.isMoved || joins.size > 0
         ? [{ type: 'simple', condition: supersetSql(condition) }]
         : undefined,
     joins,
     lossy: isLossy(condition),
     sorted: order.some(({ place }) => place !== undefined),
+    moved: where.isMoved,
   }
   if (plan.lossy || plan.sorted) checkShape(map, plan)
   return plan
@@ -94,6 +98,8 @@ interface WhereReading {
   readonly builder: object
   /** Set once a part was read that TypeORM must not render itself. */
   isRewritten: boolean
+  /** Set once a part was compiled again. */
+  isMoved: boolean
 }
 
 /** AND binds tighter than OR: a list of clauses is an OR of ANDs, and so is each text in it. */
@@ -156,7 +162,12 @@ function joinAlternatives(alternatives: readonly Condition[][]): Condition {
 function textOrKnown(reading: WhereReading, text: string): Condition[][] {
   const { builder } = reading
   const known = stateOf(builder).conditions.get(text)
-  if (known) return [[known]]
+  if (known) {
+    const fresh = (value: unknown) => freshParameterName(builder, value)
+    const current = upToDate(known, (column) => askedColumn(column) !== column, fresh)
+    reading.isMoved ||= current !== known
+    return [[current]]
+  }
   const alternatives = textAlternatives(builder, text)
   if (!alternatives.flat().every(isPlain)) reading.isRewritten = true
   // TypeORM puts brackets around each text where its option asks for them.

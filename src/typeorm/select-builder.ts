@@ -15,7 +15,7 @@ import { EncryptedInsertBuilder } from './insert-builder'
 import { dataSourceOf, internalsOf, type RawRow, type SelectInternals } from './internals'
 import { objectCondition, rewriteExactCondition } from './object-where'
 import { restoreEnvelopes } from './placeholder'
-import { type Plan, planField, planOf, readsEncrypted } from './plan'
+import { applyPlan, type Plan, planField, planOf, readsEncrypted } from './plan'
 import { refuseQuery } from './predicate'
 import { cloneMap, pageReading, singleStatement, windowOf, withinKeys } from './reading'
 import { redactParameters } from './redact-errors'
@@ -167,7 +167,7 @@ export class EncryptedSelectBuilder<E extends ObjectLiteral> extends SelectQuery
     const plan = await freshPlan(this, queryRunner)
     const window = windowOf(this, plan)
     const load = (one: this) => super.executeEntitiesAndRawResults.call(one, queryRunner) as never
-    if (!plan.lossy && !plan.sorted) return pageReading(this, plan, runtime, load)
+    if (!plan.lossy && !plan.sorted) return pageReading(asPlanned(this, plan), plan, runtime, load)
     if (!window) return singleStatement(this, plan, runtime, load)
     const keys = await findPageKeys(this.clone(), plan, window, runtime, queryRunner)
     if (keys.length === 0) return { entities: [], raw: [] }
@@ -189,7 +189,9 @@ export class EncryptedSelectBuilder<E extends ObjectLiteral> extends SelectQuery
   protected override async executeCountQuery(queryRunner: QueryRunner): Promise<number> {
     if (!readsEncrypted(this)) return super.executeCountQuery(queryRunner)
     const plan = await freshPlan(this, queryRunner)
-    if (!plan.lossy) return super.executeCountQuery.call(countingKeys(this), queryRunner)
+    if (!plan.lossy) {
+      return super.executeCountQuery.call(countingKeys(asPlanned(this, plan)), queryRunner)
+    }
     return countMatches(this.clone(), plan, runtimeOf(dataSourceOf(this)), queryRunner)
   }
 
@@ -205,7 +207,7 @@ export class EncryptedSelectBuilder<E extends ObjectLiteral> extends SelectQuery
       }
       return (await this.executeCountQuery(queryRunner)) > 0
     }
-    return super.executeExistsQuery.call(withoutOrder(this), queryRunner)
+    return super.executeExistsQuery.call(withoutOrder(asPlanned(this, plan)), queryRunner)
   }
 }
 
@@ -222,6 +224,14 @@ function countingKeys<B extends object>(builder: B): B {
   const selected = new Set(selects.map(({ selection }) => selection))
   if (!paths.every((path) => selected.has(`${mainAlias?.name}.${path}`))) return builder
   return standIn(builder, { findOptions: { ...findOptions, select: undefined } }, {})
+}
+
+/** TypeORM renders the builder's own text of conditions, unless that is out of date. */
+function asPlanned<B extends object>(builder: B, plan: Plan): B {
+  if (!plan.moved) return builder
+  const map = cloneMap(internalsOf(builder).expressionMap)
+  applyPlan(map, plan)
+  return standIn(builder, { expressionMap: map }, {})
 }
 
 /** Whether there are rows does not depend on an order, which may need opened ones. */

@@ -48,6 +48,8 @@ export type MortiseErrorCode =
   | 'ERR_KEY_NOT_FOUND'
   /** The key exists but its state forbids the use (disabled, destroyed, not active). */
   | 'ERR_KEY_STATE'
+  /** The key is not destroyed, because something still needs it. */
+  | 'ERR_KEY_IN_USE'
   /** A stored wrap or check value does not match the key's identity: tampering or a wrong root key. */
   | 'ERR_KEY_INTEGRITY'
   /** The provider (KMS, HSM, …) could not be reached or refused. See `failure` and `retryable`. */

@@ -3,6 +3,7 @@ import { adoptCommand } from './commands/adopt'
 import { censusCommand } from './commands/census'
 import { doctorCommand } from './commands/doctor'
 import { dropProviderCommand } from './commands/drop-provider'
+import { historyCommand } from './commands/history'
 import { initCommand } from './commands/init'
 import { inspectCommand } from './commands/inspect'
 import { jobsCommand } from './commands/jobs'
@@ -10,6 +11,7 @@ import { disableCommand, enableCommand } from './commands/key-state'
 import { keysCommand } from './commands/keys'
 import { reencryptCommand } from './commands/reencrypt'
 import { reindexCommand } from './commands/reindex'
+import { retireCommand } from './commands/retire'
 import { rewrapCommand } from './commands/rewrap'
 import { rotateCommand } from './commands/rotate'
 import { rotateRootCommand } from './commands/rotate-root'
@@ -28,6 +30,7 @@ export const COMMANDS: readonly Command[] = [
   ...[rotateCommand, rewrapCommand, reencryptCommand],
   ...[jobsCommand, censusCommand],
   ...[reindexCommand, adoptCommand],
+  ...[retireCommand, historyCommand],
   ...[rotateRootCommand, dropProviderCommand],
   ...[disableCommand, enableCommand, shredCommand],
   ...[inspectCommand, doctorCommand],

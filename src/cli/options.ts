@@ -1,5 +1,13 @@
 import { InvalidArgumentError, Option } from 'commander'
 
+/** `--gone-field`, of commands that ask whether a key is needed. */
+export function goneFieldOption(): Option {
+  return new Option(
+    '--gone-field <id...>',
+    'field ids of the domain whose columns are gone for good',
+  )
+}
+
 /** `--yes`, of every command that destroys something. */
 export function yesOption(): Option {
   return new Option('--yes', 'do not ask: needed where there is no terminal')

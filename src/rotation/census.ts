@@ -100,9 +100,11 @@ function indexKeyOf(
   indexes: readonly IndexRecord[],
   { column, generation }: TokenCount,
 ): string | null {
-  const { kind, name } = column.definition.indexName
+  const names = [column.definition, ...(column.change ? [column.change.next] : [])]
   const record = indexes.find(
-    (one) => one.kind === kind && one.name === name && one.generation === generation,
+    (one) =>
+      one.generation === generation &&
+      names.some(({ indexName: { kind, name } }) => one.kind === kind && one.name === name),
   )
   return record?.indexKeyId ?? null
 }

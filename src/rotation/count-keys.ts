@@ -62,10 +62,15 @@ export async function countValues(
 type TokenPlace = Pick<TokenCount, 'column' | 'tokenColumn'>
 type Row = Record<string, unknown>
 
+/** While an index changes, tokens of both generations are stored. */
 function tokenPlaces({ columns }: EncryptedTable): TokenPlace[] {
-  return columns.flatMap((column) =>
-    column.exactColumn === null ? [] : [{ column, tokenColumn: column.exactColumn }],
-  )
+  return columns.flatMap((column) => {
+    const { own, beside } = column.change?.exact ?? { own: null, beside: null }
+    const names = new Set([column.exactColumn, own, beside])
+    return [...names].flatMap((tokenColumn) =>
+      tokenColumn === null ? [] : [{ column, tokenColumn }],
+    )
+  })
 }
 
 function keyCount(columns: readonly EncryptedTableColumn[], row: Row): KeyCount {

@@ -19,6 +19,12 @@ export type { JobOptions, JobProgress } from './job/job-options'
 export type { JobCounts, JobFailure, JobReport, JobTableReport } from './job/job-report'
 export { type JobState, type JobTableState, type JobWorker, jobs } from './jobs'
 export { disableKey, enableKey, type KeyStateOptions } from './key-state'
+export {
+  type KeyNeed,
+  type MayRetireOptions,
+  type MayRetireReport,
+  mayRetire,
+} from './may-retire'
 export { type ReencryptOptions, type ReencryptReport, reencrypt } from './reencrypt'
 export {
   type ReindexedField,
@@ -28,6 +34,7 @@ export {
 } from './reindex'
 export type { FieldState } from './reindexing/changing-fields'
 export type { ReindexJob, StepReport } from './reindexing/steps'
+export { type RetireOptions, type RetireReport, retire } from './retire'
 export { type RewrapReport, rewrap } from './rewrap'
 export { type RotateKekOptions, type RotateKekResult, rotateKek } from './rotate-kek'
 export { type RotateRootOptions, type RotateRootReport, rotateRoot } from './rotate-root'

@@ -91,6 +91,11 @@ export interface ReplayReport {
   /** Keys that are destroyed now, whether or not they had come back. */
   readonly keys: number
   readonly tables: ShredCertificate['tables']
+  /**
+   * KEKs (16 hex digits) that {@link retire} had destroyed, by the evidence, and that are back. They are
+   * left alone, because restored values may need them: retire them again.
+   */
+  readonly returned: readonly string[]
 }
 
 /**
@@ -113,7 +118,13 @@ export async function replayTombstones(
   const { schema, keyring } = targetOf(target)
   const all = evidence.flatMap((one) => ('checksum' in one ? certifiedTombstones(one) : [one]))
   for (const { domain } of all) checkDomain(keyring, domain)
-  const tombstones = [...new Map(all.map((one) => [one.id, one])).values()]
+  const keks = new Map((await keyControl(keyring).keys()).map((key) => [key.id, key]))
+  const unique = [...new Map(all.map((one) => [one.id, one])).values()]
+  const tombstones = unique.filter((one) => !keks.has(one.id))
+  const returned = unique.flatMap((one) => {
+    const state = keks.get(one.id)?.state ?? 'destroyed'
+    return state === 'destroyed' ? [] : [one.id]
+  })
   const ids = tombstones.map(({ id }) => id)
   return recorded(
     keyring,
@@ -121,7 +132,7 @@ export async function replayTombstones(
     async () => {
       const tables = schema ? await clearIndexes(schema, ids) : []
       if (tombstones.length > 0) await keyControl(keyring).subjects.destroy(tombstones)
-      return { keys: tombstones.length, tables }
+      return { keys: tombstones.length, tables, returned }
     },
     ({ keys, tables }) => ({ keyIds: ids, counts: { keys, clearedRows: clearedRows(tables) } }),
   )

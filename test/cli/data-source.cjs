@@ -24,8 +24,10 @@ const dataSource = new DataSource({
   synchronize: process.env.SYNCHRONIZE === '1',
   logging: true,
 })
+const { EPOCH_POLL_MS: epochPollMs = '5000' } = process.env
 const keyring = createKeyring({
   providers: [inAppKeyProvider({ name: 'main', secret })],
   store: process.env.KEY_FILE && fileKeyStore(process.env.KEY_FILE),
+  cache: { epochPollMs: Number(epochPollMs) },
 })
 module.exports = { dataSource: withEncryption(dataSource, { keyring }) }

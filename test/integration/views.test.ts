@@ -9,7 +9,7 @@ import {
   ViewEntity,
 } from 'typeorm'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { census } from '../../src/rotation'
+import { census, mayRetire } from '../../src/rotation'
 import { Encrypted } from '../../src/typeorm'
 import { createDatabase, type TestDatabase } from '../database'
 import { pendingStatements } from '../typeorm/data-source'
@@ -76,6 +76,9 @@ describe('a view over a table with encrypted columns', () => {
     expect(await pendingStatements(setup.dataSource)).toEqual([])
     const tables = new Set((await census(setup.dataSource)).map(({ table }) => table))
     expect([...tables]).toEqual(['worker', 'mortise_index'])
+    const [active] = await setup.keyring.keys()
+    const { needs } = await mayRetire(setup.dataSource, { keyId: active?.id as string })
+    expect(needs.filter(({ place }) => !place.includes('.'))).toHaveLength(1)
   })
 
   it('must declare what the table declares', async () => {

@@ -80,6 +80,8 @@ describe('verifyHistory', () => {
     edit(swap)
     const { broken } = await verifyHistory(keyring)
     expect(broken).toEqual({ sequence: 2, problem: 'reordered' })
+    edit(([a, b, c, d]) => [a, b, c, { ...d, sequence: 9 }] as HistoryLink[])
+    expect((await verifyHistory(keyring)).broken).toEqual({ sequence: 4, problem: 'reordered' })
     edit(([a, b, c, d]) => [a, c, d, { ...b, sequence: 9 }] as HistoryLink[])
     expect((await verifyHistory(keyring)).broken).toEqual({ sequence: 2, problem: 'reordered' })
   })

@@ -39,7 +39,7 @@ describe('jobs', () => {
       {
         status: 'ok',
         subject: REWRAP,
-        finding: expect.stringMatching(/^runs since 2.* UTC: 0 of 1 /),
+        finding: expect.stringMatching(/^runs since 2.*Z: 0 of 1 /),
       },
     ])
     const standing = {
@@ -50,6 +50,8 @@ describe('jobs', () => {
     expect(await clinic.check('jobs')).toMatchObject([standing])
     await clinic.sql(`UPDATE mortise_job_shard SET lease_until = now() - interval '1 s'`)
     expect(await clinic.check('jobs')).toMatchObject([standing])
+    await clinic.sql(`UPDATE mortise_job_shard SET lease_until = NULL, stop_code = 'ERR_KEY_STORE'`)
+    expect((await clinic.check('jobs'))[0]?.finding).toMatch(/; it stopped with ERR_KEY_STORE$/)
     await clinic.sql(`UPDATE mortise_job SET domain = 'another'`)
     expect(await clinic.check('jobs')).toMatchObject([{ status: 'ok', subject: 'jobs' }])
     await clinic.sql(`UPDATE mortise_job SET domain = 'default'`)
@@ -59,7 +61,7 @@ describe('jobs', () => {
     await rewrap(clinic.dataSource)
     const [finding] = await clinic.check('jobs')
     expect(finding).toMatchObject({ status: 'warning', subject: REWRAP })
-    expect(finding?.finding).toContain('left 1 value that it could not do (ERR_')
+    expect(finding?.finding).toContain('left 1 value that it could not do')
     const rows = await clinic.sql(String(finding?.fix))
     expect(rows).toMatchObject([{ column_name: 'email' }])
   })

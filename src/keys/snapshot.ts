@@ -43,7 +43,9 @@ export class KeySnapshot {
 
   /** The state, checked within the staleness bound: at most one cheap query. */
   async current(session?: Session): Promise<DomainView> {
-    if (this.fresh !== undefined) return this.fresh
+    // Once: the bound may pass before a second look.
+    const { fresh } = this
+    if (fresh !== undefined) return fresh
     if (session !== undefined) return this.#poll(session)
     this.#polling ??= this.#poll().finally(() => {
       this.#polling = undefined

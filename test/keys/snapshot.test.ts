@@ -54,6 +54,16 @@ describe('the epoch', () => {
     expect(store.reads.epoch).toBe(2)
   })
 
+  it('does not lose the state where the bound passes between two looks at the clock', async () => {
+    const { access, first } = await twoProcesses()
+    const now = performance.now()
+    let looks = 0
+    const clock = vi.spyOn(performance, 'now')
+    clock.mockImplementation(() => now + (looks++ % 2) * BOUND)
+    expect(await access.sealingKey()).toMatchObject({ id: first.id })
+    clock.mockRestore()
+  })
+
   it('is asked for once by many that bring no session', async () => {
     const { store, access } = await twoProcesses()
     vi.advanceTimersByTime(BOUND)

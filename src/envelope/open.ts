@@ -224,7 +224,7 @@ function unlockRecord(keyOf: KeyLookup, parts: EnvelopeParts, field: FieldContex
   const kind = keyKind(parts.flags)
   const key = keyOf(readKeyId(parts.head), kind)
   checkDomain(key.domain, parts, field)
-  const encryptionKey = withDek(key, parts.wrappedDek, parts.commitment, (_dek, record) => record)
+  const encryptionKey = withDek(key, parts.wrappedDek, parts.commitment, (_dek, record) => record())
   if (encryptionKey === null) throw decryptionFailed(field.name)
   const subjectRef = 'subjectRef' in key ? key.subjectRef : null
   return { head: Buffer.from(parts.head), kind, domain: key.domain, subjectRef, encryptionKey }

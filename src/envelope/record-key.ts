@@ -21,11 +21,24 @@ export interface RecordKey {
  * @see docs/format.md "Keys"
  */
 export function deriveRecordKey(dek: Uint8Array, domain: string): RecordKey {
+  return useKeyMaterial(dek, domain, (encryptionKey, commitment) => {
+    return { encryptionKey: encryptionKey(), commitment }
+  })
+}
+
+/** The encryption key is made where it is asked for: a rewrap needs the commitment alone. */
+function useKeyMaterial<T>(
+  dek: Uint8Array,
+  domain: string,
+  use: (encryptionKey: () => SecretKey, commitment: Buffer) => T,
+): T {
   const info = Buffer.concat([encodeParts('mortise/1/record', domain), ONE])
   const okm = hmacSha512(secretKey(dek), info)
-  const encryptionKey = secretKey(okm.subarray(0, KEY_BYTES))
-  okm.fill(0, 0, KEY_BYTES)
-  return { encryptionKey, commitment: okm.subarray(KEY_BYTES) }
+  try {
+    return use(() => secretKey(okm.subarray(0, KEY_BYTES)), okm.subarray(KEY_BYTES))
+  } finally {
+    okm.fill(0, 0, KEY_BYTES)
+  }
 }
 
 /**
@@ -38,13 +51,14 @@ export function withDek<T>(
   key: OpeningKey,
   wrappedDek: Uint8Array,
   commitment: Uint8Array,
-  use: (dek: Buffer, encryptionKey: SecretKey) => T,
+  use: (dek: Buffer, encryptionKey: () => SecretKey) => T,
 ): T | null {
   const dek = unwrapDek(key, wrappedDek)
   if (dek === null) return null
   try {
-    const record = deriveRecordKey(dek, key.domain)
-    return equalConstantTime(record.commitment, commitment) ? use(dek, record.encryptionKey) : null
+    return useKeyMaterial(dek, key.domain, (encryptionKey, derived) =>
+      equalConstantTime(derived, commitment) ? use(dek, encryptionKey) : null,
+    )
   } finally {
     dek.fill(0)
   }

@@ -7,15 +7,18 @@ import { quote, tableLabel, tablePath } from '../table-path'
 export interface KeyColumn {
   /** Quoted. */
   readonly name: string
-  /** In PostgreSQL's spelling. */
+  /** In PostgreSQL's spelling, with the collation of text: what is cast to it sorts as the column does. */
   readonly type: string
 }
 
 /** A primary key in PostgreSQL's text form: any type travels with any driver, and finds its index. */
 export type RowKey = readonly string[]
 
-const COLUMN_TYPES = `SELECT a.attname::text AS name, format_type(a.atttypid, a.atttypmod) AS type
+const COLUMN_TYPES = `SELECT a.attname::text AS name, format_type(a.atttypid, a.atttypmod)
+    || coalesce(' COLLATE ' || quote_ident(n.nspname) || '.' || quote_ident(c.collname), '') AS type
   FROM pg_catalog.pg_attribute a
+  LEFT JOIN pg_catalog.pg_collation c ON c.oid = a.attcollation
+  LEFT JOIN pg_catalog.pg_namespace n ON n.oid = c.collnamespace
   WHERE a.attrelid = to_regclass($1::text) AND a.attname::text = ANY ($2::text[])
     AND a.attnum > 0 AND NOT a.attisdropped`
 

@@ -29,7 +29,7 @@ export interface ReplacedRow {
  *
  * Rows are locked in the order of their key, and those that somebody else has locked are passed by:
  * the application never waits in a deadlock for this statement. A value that is not the one that was
- * read belongs to a later writer and stays.
+ * read belongs to a later writer and stays. A row that was locked is found again by its place.
  */
 export function replaceRows(
   table: EncryptedTable,
@@ -59,31 +59,46 @@ function replaceStatement(
   const given = [...k, ...all.map(({ name }) => name)]
   const casts = all.map(({ name, cast }) => `${cast(`u.${name}`)} AS ${name}`)
   const sameRow = keys.map(({ name, type }, i) => `r.${name} = p.k${i + 1}::${type}`).join(' AND ')
+  const names = keys.map(({ name }) => `r.${name}`).join(', ')
   const assignments = columns.flatMap(({ unchanged, assign }) =>
     Object.entries(assign).map(([name, value]) => {
       const column = quote(name)
       return `${column} = CASE WHEN ${unchanged} THEN ${value} ELSE r.${column} END`
     }),
   )
-  const sum = (conditions: readonly string[]): string =>
-    conditions.map((condition) => `CASE WHEN ${condition} THEN 1 ELSE 0 END`).join(' + ')
   return `WITH page AS (
       SELECT ${[...k, ...casts].join(', ')}
         FROM unnest(${given.map((_, i) => `$${i + 1}::text[]`).join(', ')})
         AS u(${given.join(', ')})
     ), locked AS (
-      SELECT p.* FROM page p JOIN ${path} r ON ${sameRow}
-      ORDER BY ${keys.map(({ name }) => `r.${name}`).join(', ')} FOR NO KEY UPDATE OF r SKIP LOCKED
+      SELECT p.*, r.ctid AS place FROM page p JOIN ${path} r ON ${sameRow}
+      WHERE (${names}) >= (${endOfPage(keys, '')}) AND (${names}) <= (${endOfPage(keys, 'DESC')})
+      ORDER BY ${names} FOR NO KEY UPDATE OF r SKIP LOCKED
     ), changed AS (
       UPDATE ${path} r SET ${assignments.join(', ')}
-      FROM locked p WHERE ${sameRow} AND (${columns.map(({ unchanged }) => unchanged).join(' OR ')})
+      FROM locked p WHERE r.ctid = p.place AND ${sameRow} AND (${columns.map(({ unchanged }) => unchanged).join(' OR ')})
       RETURNING ${k.map((name) => `p.${name}`).join(', ')}, ${sum(columns.map(({ written }) => written))} AS done
     ), answer AS (
-      SELECT ${k.map((name) => `p.${name}`).join(', ')}, coalesce(c.done, 0) AS done,
-        ${sum(columns.map(({ wanted }) => wanted))} AS wanted
-      FROM page p LEFT JOIN changed c USING (${k.join(', ')})
+      SELECT ${k.join(', ')}, max(done) AS done, max(wanted) AS wanted FROM (
+        SELECT ${k.join(', ')}, 0 AS done, ${sum(columns.map(({ wanted }) => wanted))} AS wanted FROM page p
+        UNION ALL SELECT ${k.join(', ')}, done, 0 FROM changed
+      ) AS counted GROUP BY ${k.join(', ')}
     ) SELECT sum(done)::text AS done, (json_agg(json_build_array(json_build_array(${k.join(', ')}),
         wanted - done)) FILTER (WHERE done < wanted))::text AS left_rows FROM answer`
+}
+
+/**
+ * The first or last key of the page. Without these bounds PostgreSQL reads all of a small table for
+ * each page, because it cannot know how close together the keys are.
+ */
+function endOfPage(keys: readonly KeyColumn[], direction: '' | 'DESC'): string {
+  const typed = keys.map(({ type }, i) => `k${i + 1}::${type}`)
+  const order = typed.map((key) => `${key} ${direction}`)
+  return `SELECT ${typed.join(', ')} FROM page ORDER BY ${order.join(', ')} LIMIT 1`
+}
+
+function sum(conditions: readonly string[]): string {
+  return conditions.map((condition) => `CASE WHEN ${condition} THEN 1 ELSE 0 END`).join(' + ')
 }
 
 function leftRows(text: unknown): LeftRow[] {

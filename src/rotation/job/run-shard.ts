@@ -24,9 +24,12 @@ const RETRY_AFTER_MS = [0, 100, 400]
 
 /**
  * A process that hangs within a page, or a machine that is gone without a word, must not hold its
- * locks for longer than its lease: PostgreSQL would wait for hours.
+ * locks for longer than its lease: PostgreSQL would wait for hours. And no page waits for the disk: a
+ * server that crashes loses rows and cursor of its last pages together, and the commit that ends the
+ * shard waits for all that came before it.
  */
-const END_IF_HUNG = `SELECT set_config('idle_in_transaction_session_timeout', $1, true)`
+const PAGE_SETTINGS = `SELECT set_config('idle_in_transaction_session_timeout', $1, true),
+    set_config('synchronous_commit', 'off', true)`
 
 /** Works through a leased shard: its range, and then the rows that had to be left. */
 export async function runShard(run: ShardRun, task: TableTask, shard: Shard): Promise<void> {
@@ -94,7 +97,7 @@ async function runPage(
   const { schema, ledger, options, onPage } = run
   const { failed, values, write } = await task.work(rows)
   const written = await schema.transaction(async (query) => {
-    await query(END_IF_HUNG, [String(options.leaseSeconds * 1000)])
+    await query(PAGE_SETTINGS, [String(options.leaseSeconds * 1000)])
     const result = options.dryRun ? { done: values, left: [] } : await write(query)
     const all = [...failed, ...(result.failed ?? [])]
     await ledger.checkpoint(query, shard, { ...result, ...place, failed: all })

@@ -7,7 +7,7 @@ import { createKeyring, inAppKeyProvider } from 'mortise'
 import { rewrap } from 'mortise/rotation'
 import { encryptedColumn, withEncryption } from 'mortise/typeorm'
 import pg from 'pg'
-import { DataSource, EntitySchema } from 'typeorm'
+import { DataSource, EntitySchema, In } from 'typeorm'
 
 const { role, url, secret, name, pollMs = 5000, ...task } = JSON.parse(process.argv[2])
 const verbs = { rewrap }
@@ -77,7 +77,10 @@ async function write({ ids, newFrom }) {
     isOver = true
   })
   process.stdin.resume()
-  const acknowledged = {}
+  const there = new Set((await people.findBy({ id: In(ids) })).map(({ id }) => id))
+  const acknowledged = Object.fromEntries(
+    ids.filter((id) => !there.has(id)).map((id) => [id, null]),
+  )
   let next = newFrom
   say({ ready: true })
   for (let version = 1; !isOver; version++) {

@@ -16,6 +16,7 @@ import { rewrapCommand } from './commands/rewrap'
 import { rotateCommand } from './commands/rotate'
 import { rotateRootCommand } from './commands/rotate-root'
 import { shredCommand } from './commands/shred'
+import { verifyCommand } from './commands/verify'
 
 /**
  * Every command, in the order of `mortise --help`.
@@ -31,6 +32,7 @@ export const COMMANDS: readonly Command[] = [
   ...[jobsCommand, censusCommand],
   ...[reindexCommand, adoptCommand],
   ...[retireCommand, historyCommand],
+  verifyCommand,
   ...[rotateRootCommand, dropProviderCommand],
   ...[disableCommand, enableCommand, shredCommand],
   ...[inspectCommand, doctorCommand],

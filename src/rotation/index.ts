@@ -40,6 +40,7 @@ export { type RotateKekOptions, type RotateKekResult, rotateKek } from './rotate
 export { type RotateRootOptions, type RotateRootReport, rotateRoot } from './rotate-root'
 export { type ReplayReport, replayTombstones, type ShredOptions, shred } from './shred'
 export type { ShredCertificate, ShreddedKey, ShreddedTable } from './shred-certificate'
+export { type VerifyOptions, verify } from './verify'
 export {
   type BrokenHistory,
   type HistoryVerification,

@@ -21,23 +21,40 @@ const MAX_HEAD_BYTES = REST_OF_HEAD_BYTES + MAX_PROVIDER_WRAP_BYTES
 
 /**
  * Rows that hold a value under another key than the target, those of subjects left out: `h1`… the head
- * of each column, magic to commitment, empty where the value cannot be an envelope by its first byte
- * or length.
+ * of each column, as {@link envelopeHeads} reads it.
  */
 export function staleHeads(table: EncryptedTable, targetId: string): RowSource {
-  const [decoding, columns] = decodedOnce(table.columns.map(envelopeColumn))
-  const stale = columns.map(
-    ({ prefix }) =>
+  const { select, joins, prefixes } = envelopeHeads(table, 'h', 0)
+  const stale = prefixes.map(
+    (prefix) =>
       `(substring(${prefix} from 3 for 8) <> decode($1, 'hex') AND NOT ${underSubjectKey(prefix)})`,
   )
+  return { select, joins, where: stale.join(' OR '), parameters: [targetId] }
+}
+
+/** What of a SELECT reads the heads of a table's envelopes. */
+interface HeadsSql extends Pick<RowSource, 'select' | 'joins'> {
+  /** The first bytes of each column, see `EnvelopeSql`. */
+  readonly prefixes: readonly string[]
+}
+
+/**
+ * The head of each column, magic to commitment, empty where the value cannot be an envelope by its first
+ * byte or length.
+ *
+ * @param name - what they are called, with the place of the column from 1 on
+ * @param behind - as many bytes behind the head as well, at most 17: each envelope has these
+ */
+export function envelopeHeads(table: EncryptedTable, name: string, behind: number): HeadsSql {
+  const [decoding, columns] = decodedOnce(table.columns.map(envelopeColumn))
   const lengths = columns.map((column, i) => `${headBytes(column)} AS n${i + 1}`)
   return {
-    select: columns.map(
-      (column, i) => `substring(${column.bytes} from 1 for ${headWithin(column, i)}) AS h${i + 1}`,
-    ),
+    select: columns.map((column, i) => {
+      const bytes = headWithin(column, i, behind)
+      return `substring(${column.bytes} from 1 for ${bytes}) AS ${name}${i + 1}`
+    }),
     joins: `${decoding} CROSS JOIN LATERAL (SELECT ${lengths.join(', ')}) AS l`,
-    where: stale.join(' OR '),
-    parameters: [targetId],
+    prefixes: columns.map(({ prefix }) => prefix),
   }
 }
 
@@ -91,11 +108,11 @@ function headBytes(column: EnvelopeColumn): string {
 }
 
 /** What does not begin as an envelope may be plaintext, and does not leave the database. */
-function headWithin({ prefix, length }: EnvelopeColumn, i: number): string {
+function headWithin({ prefix, length }: EnvelopeColumn, i: number, behind: number): string {
   const mark = `substring(${prefix} from 1 for 1)`
   const head = `l.n${i + 1}`
   return `CASE
     WHEN ${head} <= ${MAX_HEAD_BYTES} AND ${mark} >= decode('e0', 'hex') AND ${mark} < decode('f0', 'hex')
       AND ${length} - ${head} - ${TAG_BYTES} BETWEEN 1 AND ${MAX_CIPHERTEXT_BYTES}
-    THEN ${head} ELSE 0 END`
+    THEN ${head} + ${behind} ELSE 0 END`
 }

@@ -133,6 +133,23 @@ describe('mortise on a DataSource', () => {
     expect(wrong.code).toBe(2)
   })
 
+  it('verify ends with 4 where something cannot be read', async () => {
+    expect((await onData('verify')).stdout).toMatch(/^\d+ values verified in /m)
+    const { code, stdout } = await onData('verify --open --workers 2')
+    expect(stdout).toMatch(/^person +78 +0 +0 +0$/m)
+    expect(code, stdout).toBe(0)
+    const flip =
+      'UPDATE person SET email_hmac = set_byte(email_hmac, 5, get_byte(email_hmac, 5) # 1) WHERE id = 3'
+    await execute(flip)
+    expect((await onData('verify --quiet')).code).toBe(0)
+    const wrong = await onData('verify --open')
+    expect(wrong.stdout).toContain('failed: person.email where id=3: ERR_INDEX_MISMATCH')
+    expect(wrong.code).toBe(4)
+    await execute(flip)
+    const done = await onData('verify --open --retry')
+    expect(done.code, done.stdout + done.stderr).toBe(0)
+  })
+
   it('SIGTERM stops a job behind its batch; the same command goes on', async () => {
     const args = 'rewrap --json --batch-size 1'
     await rotate()

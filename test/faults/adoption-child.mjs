@@ -99,7 +99,7 @@ for await (const line of createInterface({ input: process.stdin })) {
   try {
     console.log(JSON.stringify((await commands[command](options)) ?? null))
   } catch (error) {
-    console.log(JSON.stringify({ error: `${error.code}: ${error.message}` }))
+    console.log(JSON.stringify({ thrown: `${error.code}: ${error.message}` }))
   }
 }
 await dataSource.destroy()

@@ -3,7 +3,7 @@ import { createInterface } from 'node:readline'
 
 /** A process that answers one command after the other. */
 export interface Peer {
-  /** @throws where the process ended, or answered with an error */
+  /** @throws where the process ended, or says what was thrown */
   ask<T>(command: string, options?: object): Promise<T>
   end(): Promise<void>
   /** SIGKILL: nothing of the process runs any more. */
@@ -21,8 +21,8 @@ export async function startPeer(script: string, parameters: readonly string[]): 
     const { value, done } = await lines.next()
     if (done) throw new Error('the process ended')
     const answered: unknown = JSON.parse(value as string)
-    const { error } = (answered ?? {}) as { error?: string }
-    if (error !== undefined) throw new Error(error)
+    const { thrown } = (answered ?? {}) as { thrown?: string }
+    if (thrown !== undefined) throw new Error(thrown)
     return answered as never
   }
   if ((await answer()) !== 'ready') throw new Error('the process is not ready')

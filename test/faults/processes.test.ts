@@ -1,47 +1,21 @@
-import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process'
-import { createInterface } from 'node:readline'
 import { setTimeout } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { generateRootKey } from '../../src/providers/in-app'
 import { userProject } from '../built-package'
 import { createDatabase } from '../database'
+import { type Peer, startPeer } from './peer'
 
 const POLL_MS = 100
 /** The documented bound, and time for a machine that is busy with something else. */
 const SEEN_MS = POLL_MS + 400
 
-/** A process that answers one command after the other. */
-interface Peer {
-  ask<T>(command: string, options?: object): Promise<T>
-  end(): Promise<void>
-}
-
 const peers: Peer[] = []
 let application: Peer
 let operator: Peer
 
-async function startPeer(script: string, parameters: string[]): Promise<Peer> {
-  const child: ChildProcessWithoutNullStreams = spawn(process.execPath, [script, ...parameters])
-  child.stderr.pipe(process.stderr)
-  const exited = new Promise<void>((resolve) => child.once('exit', () => resolve()))
-  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]()
-  const answer = async (): Promise<never> => {
-    const { value, done } = await lines.next()
-    if (done) throw new Error('the process ended')
-    return JSON.parse(value as string) as never
-  }
-  const peer: Peer = {
-    ask: (command, options = {}) => {
-      child.stdin.write(`${JSON.stringify({ command, ...options })}\n`)
-      return answer()
-    },
-    end: async () => {
-      child.stdin.end()
-      await exited
-    },
-  }
+async function start(script: string, parameters: string[]): Promise<Peer> {
+  const peer = await startPeer(script, parameters)
   peers.push(peer)
-  expect(await answer()).toBe('ready')
   return peer
 }
 
@@ -50,8 +24,8 @@ describe('two processes over one database', () => {
     const { url } = await createDatabase()
     const script = userProject('processes').copy('test/faults/processes-child.mjs')
     const parameters = [url, generateRootKey(), String(POLL_MS)]
-    application = await startPeer(script, parameters)
-    operator = await startPeer(script, parameters)
+    application = await start(script, parameters)
+    operator = await start(script, parameters)
   })
 
   afterAll(() => Promise.all(peers.map((peer) => peer.end())))

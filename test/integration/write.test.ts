@@ -101,6 +101,16 @@ describe('inserts', () => {
     await repository().createQueryBuilder().delete().execute()
   })
 
+  it('write tokens and buckets also where into() lists properties', async () => {
+    const { dataSource } = setup
+    const row = { id: 91, bytes: Buffer.from('b'), big: 1001n }
+    const insert = dataSource.createQueryBuilder().insert().into(Every, ['id', 'bytes', 'big'])
+    await insert.values(row).execute()
+    const found = await dataSource.getRepository(Every).findBy({ bytes: row.bytes, big: 1001n })
+    expect(found.map(({ id }) => id)).toEqual([91])
+    await dataSource.getRepository(Every).delete(91)
+  })
+
   it('keep the same object inserted twice apart', async () => {
     const values = { bytes: Buffer.from('x'), address: {} } as never
     const rows = setup.dataSource.createQueryBuilder().insert().into(Every)

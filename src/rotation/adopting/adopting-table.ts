@@ -1,5 +1,6 @@
 import type { AdoptedTableColumn, EncryptedTable, EncryptedTableColumn } from '../../schema'
 import type { SourceRow } from '../job/table-task'
+import { openedColumns } from '../open-rows'
 import { quote } from '../table-path'
 
 /** A column that is being adopted. */
@@ -30,17 +31,14 @@ export function columnPair({ column, adopted }: AdoptingColumn): [plain: string,
 }
 
 /**
- * What a page shows of each column: `a1`… the value in clear, as the driver reads it, `s1`… its subject
- * and `o1`… the primary key that it is bound to, where it has them; and `x`, the version of the row.
+ * What a page shows beside {@link openedColumns}, whose names are used here too: `a1`… the values in
+ * clear, as the driver reads them, and `x`, the version of the row.
  */
 export function selectPlain(columns: readonly AdoptingColumn[]): string[] {
   return [
     'r.xmin::text AS x',
-    ...columns.flatMap((column, i) => [
-      `${columnPair(column)[0]} AS a${i + 1}`,
-      ...(column.subject ? [`r.${quote(column.subject.column)} AS s${i + 1}`] : []),
-      ...(column.row ? [`r.${quote(column.row.column)} AS o${i + 1}`] : []),
-    ]),
+    ...columns.map((column, i) => `${columnPair(column)[0]} AS a${i + 1}`),
+    ...openedColumns(columns),
   ]
 }
 
@@ -49,7 +47,7 @@ export function versionOf(row: SourceRow): string {
   return String(row.values.x)
 }
 
-/** What a row shows of a column under one of the letters of {@link selectPlain}, or of `e`, the envelope. */
+/** What a row shows of a column: `a` in clear, `e` its envelope, `s` its subject, `o` its primary key. */
 export function cellOf(row: SourceRow, letter: 'a' | 's' | 'o' | 'e', column: number): unknown {
   return row.values[`${letter}${column + 1}`] ?? null
 }

@@ -2,7 +2,13 @@ import type { Query } from '../../key-store/store'
 import type { KeyAccess } from '../../keys/access'
 import { keyColumns } from '../job/key-columns'
 import type { SourceRow, TableTask } from '../job/table-task'
-import { type AdoptingColumn, type AdoptingTable, columnPair, selectPlain } from './adopting-table'
+import {
+  type AdoptingColumn,
+  type AdoptingTable,
+  cellOf,
+  columnPair,
+  selectPlain,
+} from './adopting-table'
 import { countValues } from './count-values'
 import { plainValues } from './plain-values'
 import type { SealedValue } from './seal-values'
@@ -23,7 +29,7 @@ export async function backfillTask(
     table,
     keys,
     source: {
-      select: [...selectPlain(columns), ...missing.map((sql, i) => `(${sql}) AS n${i + 1}`)],
+      select: selectPlain(columns),
       joins: '',
       where: missing.join(' OR '),
       parameters: [],
@@ -34,7 +40,7 @@ export async function backfillTask(
         current: (column) => `${columnPair(column)[1]} IS NOT NULL`,
       }),
     work: async (rows) => {
-      const plain = plainValues(columns, rows, (row, at) => row.values[`n${at + 1}`] === true)
+      const plain = plainValues(columns, rows, (row, at) => cellOf(row, 'e', at) === null)
       const { sealed, failed } = await sealValues(access, plain.values)
       return {
         values: sealed.length,

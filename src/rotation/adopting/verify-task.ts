@@ -3,6 +3,7 @@ import type { Query } from '../../key-store/store'
 import type { KeyAccess } from '../../keys/access'
 import { type KeyColumn, keyColumns } from '../job/key-columns'
 import type { PageWork, SourceRow, TableTask } from '../job/table-task'
+import { type OpenedValue, openRows } from '../open-rows'
 import {
   type AdoptingColumn,
   type AdoptingTable,
@@ -13,7 +14,6 @@ import {
 import { byRow } from './backfill-task'
 import { countValues } from './count-values'
 import { findWrongIndexes } from './find-wrong-indexes'
-import { openValues } from './open-values'
 import { type PlainValue, plainValues } from './plain-values'
 import { sealValues } from './seal-values'
 import { type WrittenRow, writeValues } from './write-values'
@@ -39,10 +39,7 @@ export async function verifyTask(context: VerifyContext, table: AdoptingTable): 
     table,
     keys,
     source: {
-      select: [
-        ...selectPlain(columns),
-        ...columns.map((column, i) => `${columnPair(column)[1]} AS e${i + 1}`),
-      ],
+      select: selectPlain(columns),
       joins: '',
       where: held.join(' OR '),
       parameters: [],
@@ -64,9 +61,10 @@ async function verifyPage(
   rows: readonly SourceRow[],
 ): Promise<PageWork> {
   const { columns } = table
-  const opened = await openValues(access, columns, rows)
+  const opened = await openRows(access, columns, rows)
+  const openedOf = new Map(rows.map((row, i) => [row, opened[i]]))
   const plain = plainValues(columns, rows, () => true)
-  const same = plain.values.filter((value) => isSame(value, opened(value.row, value.at)))
+  const same = plain.values.filter((value) => isSame(value, openedOf.get(value.row)?.[value.at]))
   const wrong = await findWrongIndexes({ query, access, table, keys }, same)
   const right = new Set(same.filter((value) => !wrong.has(value)))
   const different = plain.values.filter((value) => !right.has(value))
@@ -85,11 +83,14 @@ async function verifyPage(
 }
 
 /** PostgreSQL keeps the members of a jsonb object in an order of its own. */
-function isSame({ column: { definition }, value }: PlainValue, opened: unknown): boolean {
-  if (opened === undefined) return false
+function isSame(
+  { column: { definition }, value }: PlainValue,
+  opened: OpenedValue | undefined,
+): boolean {
+  if (opened?.kind !== 'value') return false
   return definition.type === 'json'
-    ? isDeepStrictEqual(value, opened)
-    : definition.sameValue(value, opened)
+    ? isDeepStrictEqual(value, opened.value)
+    : definition.sameValue(value, opened.value)
 }
 
 /** Envelopes of values that are NULL. */

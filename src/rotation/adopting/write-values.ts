@@ -1,10 +1,10 @@
 import type { Query } from '../../key-store/store'
 import type { KeyColumn } from '../job/key-columns'
 import { type ReplacedColumn, type ReplacedRow, replaceRows } from '../job/replace-rows'
-import type { FailedValue, LeftRow, PageWritten, SourceRow } from '../job/table-task'
+import type { PageWritten, SourceRow } from '../job/table-task'
+import { type RefusedRow, writeApart } from '../job/write-apart'
 import { quote } from '../table-path'
 import { type AdoptingColumn, type AdoptingTable, versionOf } from './adopting-table'
-import { failureOf } from './plain-values'
 import type { SealedValue } from './seal-values'
 
 /** A row that gets values: by the place of their columns; null empties the columns. */
@@ -13,82 +13,47 @@ export interface WrittenRow {
   readonly values: ReadonlyMap<number, SealedValue | null>
 }
 
-const UNIQUE_VIOLATION = '23505'
-
 /**
  * Writes the statement that puts envelopes, tokens and buckets of a page into their columns; a row that
- * was written since it was read stays as it is.
- *
- * A value that must be unique and is not fails alone: the page is divided until it is found, in
- * savepoints of the page's transaction.
+ * was written since it was read stays as it is, and a value that must be unique and is not fails alone.
  */
 export function writeValues(
   table: AdoptingTable,
   keys: readonly KeyColumn[],
 ): (query: Query, rows: readonly WrittenRow[]) => Promise<PageWritten> {
-  const replace = replaceRows(table, keys, table.columns.map(writtenColumn))
-  const write = async (
-    query: Query,
-    rows: readonly WrittenRow[],
-  ): Promise<Required<PageWritten>> => {
-    const filled = rows.filter(({ values }) => values.size > 0)
-    if (filled.length === 0) return { done: 0, left: [], failed: [] }
-    const parameters = filled.map((row) => parametersOf(table, row))
-    const result = await inSavepoint(query, () => replace(query, parameters))
-    if (!('refused' in result)) return { ...result, failed: [] }
-    const [only, ...others] = filled
-    if (only && others.length === 0) {
-      const at = refusedColumn(table, only, result.refused)
-      const { column } = { column: table.columns[at] as AdoptingColumn }
-      const values = new Map([...only.values].filter(([place]) => place !== at))
-      const rest = await write(query, [{ ...only, values }])
-      return {
-        ...rest,
-        failed: [...rest.failed, failureOf({ row: only.row, column }, 'ERR_NOT_UNIQUE')],
-      }
-    }
-    const half = Math.ceil(filled.length / 2)
-    return joined(await write(query, filled.slice(0, half)), await write(query, filled.slice(half)))
-  }
-  return write
+  const columns = table.columns.map(writtenColumn)
+  const write = writeApart(replaceRows(table, keys, columns), (row, detail) =>
+    withoutRefused(table, columns, row, detail),
+  )
+  return (query, rows) =>
+    write(
+      query,
+      rows.map((row) => parametersOf(table, row)),
+    )
 }
 
-function joined(a: Required<PageWritten>, b: Required<PageWritten>): Required<PageWritten> {
-  const left: LeftRow[] = [...a.left, ...b.left]
-  const failed: FailedValue[] = [...a.failed, ...b.failed]
-  return { done: a.done + b.done, left, failed }
-}
-
-async function inSavepoint<T>(
-  query: Query,
-  work: () => Promise<T>,
-): Promise<T | { refused: string }> {
-  await query('SAVEPOINT mortise_page', [])
-  try {
-    const result = await work()
-    await query('RELEASE SAVEPOINT mortise_page', [])
-    return result
-  } catch (error) {
-    const { code, detail, constraint } = error as Record<string, unknown>
-    if (code !== UNIQUE_VIOLATION) throw error
-    await query('ROLLBACK TO SAVEPOINT mortise_page', [])
-    return { refused: `${detail} ${constraint}` }
-  }
-}
-
-/** The column that the database names, or the first that has tokens. */
-function refusedColumn(
+/** Takes out the value that the database names, or the first that has a token. */
+function withoutRefused(
   { columns }: AdoptingTable,
-  { values }: WrittenRow,
-  refused: string,
-): number {
-  const places = [...values.keys()]
-  const named = places.find((at) => {
-    const { exactColumn } = columns[at] as AdoptingColumn
-    return exactColumn !== null && refused.includes(exactColumn)
-  })
-  const indexed = places.find((at) => columns[at]?.exactColumn !== null)
-  return named ?? indexed ?? (places[0] as number)
+  written: readonly ReplacedColumn[],
+  { key, parameters }: ReplacedRow,
+  detail: string,
+): RefusedRow {
+  const lengths = written.map((column) => column.parameters.length)
+  const startOf = (at: number) => lengths.slice(0, at).reduce((sum, length) => sum + length, 0)
+  const given = columns.map((_, at) => at).filter((at) => parameters[startOf(at)] !== null)
+  const indexed = given.filter((at) => columns[at]?.exactColumn !== null)
+  const named = indexed.find((at) => detail.includes(columns[at]?.exactColumn as string))
+  const refused = named ?? indexed[0] ?? (given[0] as number)
+  const start = startOf(refused)
+  const rest = parameters.map((one, i) =>
+    i >= start && i < start + (lengths[refused] as number) ? null : one,
+  )
+  const { column } = columns[refused] as AdoptingColumn
+  return {
+    failed: { key, column, code: 'ERR_NOT_UNIQUE' },
+    rest: given.length > 1 ? { key, parameters: rest } : null,
+  }
 }
 
 function parametersOf({ columns }: AdoptingTable, { row, values }: WrittenRow): ReplacedRow {

@@ -1,15 +1,15 @@
 import type { Query } from '../../key-store/store'
 import type { KeyAccess } from '../../keys/access'
-import { type KeyColumn, keyColumns } from '../job/key-columns'
+import { type KeyColumn, keyColumns, type RowKey } from '../job/key-columns'
 import { replaceRows } from '../job/replace-rows'
 import type { TableTask } from '../job/table-task'
+import { type RefusedRow, writeApart } from '../job/write-apart'
 import { openedColumns } from '../open-rows'
 import { quote } from '../table-path'
 import { type ChangingTable, writtenColumns } from './changing-table'
 import { countRows } from './count-rows'
 import { differingValues } from './differing-values'
 import { nextValuesOf } from './next-values'
-import { writeApart } from './write-apart'
 import { nextColumn, parametersOf } from './write-values'
 
 /** What a backfill works with beside its table. */
@@ -35,7 +35,8 @@ export async function backfillTask(
   const { columns } = table
   const keys: readonly KeyColumn[] = await keyColumns(query, table)
   const nextValues = nextValuesOf(access, columns, dryRun)
-  const write = writeApart(table, replaceRows(table, keys, columns.map(nextColumn)))
+  const replace = replaceRows(table, keys, columns.map(nextColumn))
+  const write = writeApart(replace, ({ key }, detail) => refusedRow(table, key, detail))
   return {
     table,
     keys,
@@ -72,4 +73,12 @@ function filled(column: ChangingTable['columns'][number]): string[] {
   return [column.column, token, bucket].flatMap((name) =>
     name === null ? [] : [`r.${quote(name)} IS NOT NULL`],
   )
+}
+
+/** Nothing of a row is written where the database refuses one of its tokens. */
+function refusedRow({ columns }: ChangingTable, key: RowKey, detail: string): RefusedRow {
+  const hasToken = columns.filter((column) => writtenColumns(column).token !== null)
+  const named = hasToken.find((column) => detail.includes(writtenColumns(column).token as string))
+  const column = (named ?? hasToken[0] ?? columns[0])?.column ?? ''
+  return { failed: { key, column, code: 'ERR_NOT_UNIQUE' }, rest: null }
 }

@@ -19,7 +19,7 @@ import { type Instance as AnyInstance, migrate } from './start-instance'
 type Instance = AnyInstance<Person>
 
 const SLOW = process.env.SLOW === '1'
-const RUNS = { numRuns: SLOW ? 400 : 8 }
+const RUNS = { numRuns: SLOW ? 400 : 5 }
 const secret = generateRootKey()
 const databases: TestDatabase[] = []
 const instances = new Map<Version, Instance>()

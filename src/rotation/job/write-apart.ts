@@ -1,17 +1,25 @@
 import type { Query } from '../../key-store/store'
-import type { ReplacedRow, replaceRows } from '../job/replace-rows'
-import type { PageWritten } from '../job/table-task'
-import { type ChangingTable, writtenColumns } from './changing-table'
+import type { ReplacedRow, replaceRows } from './replace-rows'
+import type { FailedValue, PageWritten } from './table-task'
 
 const UNIQUE_VIOLATION = '23505'
+
+/** What becomes of a row that is not unique. */
+export interface RefusedRow {
+  readonly failed: FailedValue
+  /** The row without the value that was refused; null where nothing of it is left to write. */
+  readonly rest: ReplacedRow | null
+}
 
 /**
  * Writes a page of which a row that is not unique fails alone: the page is divided until that row is found,
  * in savepoints of the page's transaction, a few statements for each such row.
+ *
+ * @param refuse - is given a row, and the database's own words for what it violates
  */
 export function writeApart(
-  table: ChangingTable,
   replace: ReturnType<typeof replaceRows>,
+  refuse: (row: ReplacedRow, detail: string) => RefusedRow,
 ): (query: Query, rows: readonly ReplacedRow[]) => Promise<Required<PageWritten>> {
   const write = async (
     query: Query,
@@ -20,10 +28,11 @@ export function writeApart(
     const [first, ...others] = rows
     if (first === undefined) return { done: 0, left: [], failed: [] }
     const result = await inSavepoint(query, () => replace(query, rows))
-    if (!('constraint' in result)) return { ...result, failed: [] }
+    if (!('violated' in result)) return { ...result, failed: [] }
     if (others.length === 0) {
-      const column = refusedColumn(table, result.constraint)
-      return { done: 0, left: [], failed: [{ key: first.key, column, code: 'ERR_NOT_UNIQUE' }] }
+      const { failed, rest } = refuse(first, result.violated)
+      const written = await write(query, rest === null ? [] : [rest])
+      return { ...written, failed: [failed, ...written.failed] }
     }
     const half = Math.ceil(rows.length / 2)
     const a = await write(query, rows.slice(0, half))
@@ -40,23 +49,16 @@ export function writeApart(
 async function inSavepoint<T extends object>(
   query: Query,
   work: () => Promise<T>,
-): Promise<T | { readonly constraint: string }> {
+): Promise<T | { readonly violated: string }> {
   await query('SAVEPOINT mortise_page', [])
   try {
     const result = await work()
     await query('RELEASE SAVEPOINT mortise_page', [])
     return result
   } catch (error) {
-    const { code, detail } = error as { code?: unknown; detail?: unknown }
+    const { code, detail, constraint } = error as Record<string, unknown>
     if (code !== UNIQUE_VIOLATION) throw error
     await query('ROLLBACK TO SAVEPOINT mortise_page', [])
-    return { constraint: String(detail) }
+    return { violated: `${detail} ${constraint}` }
   }
-}
-
-/** The encrypted column whose tokens the database names, or the first that has any. */
-function refusedColumn({ columns }: ChangingTable, detail: string): string {
-  const hasToken = columns.filter((column) => writtenColumns(column).token !== null)
-  const named = hasToken.find((column) => detail.includes(writtenColumns(column).token as string))
-  return (named ?? hasToken[0] ?? columns[0])?.column ?? ''
 }

@@ -55,7 +55,8 @@ describe('mortise on a DataSource', () => {
   it('init makes the tables and the first keys, and nothing of the application', async () => {
     const elsewhere = await onData('init', { env: { KEY_FILE: 'keys-of-data.json' } })
     expect(elsewhere.stdout).toContain('domain default is ready, with 2 keys')
-    expect(await tables()).toEqual(['mortise_job', 'mortise_job_row', 'mortise_job_shard'])
+    expect(await tables()).toContain('mortise_job')
+    expect(await tables()).not.toContain('mortise_key')
     const { code, stdout } = await onData('init', { env: { SYNCHRONIZE: '1' } })
     expect(stdout).toContain('domain default is ready, with 2 keys')
     expect(code).toBe(0)
@@ -173,9 +174,11 @@ describe('mortise on a DataSource', () => {
     const { stdout } = await onData('jobs')
     expect(stdout).toMatch(/^rewrap [0-9a-f]{16} ended at .+Z.*: 1 of 1 shard done$/m)
     expect(stdout).toMatch(/^person +\d+ +\d+ +0 +0$/m)
-    const event = (await onData('jobs --json')).events().at(-1) as { jobs: { jobId: string }[] }
-    const [job] = event.jobs
-    expect(job).toMatchObject({ verb: 'rewrap', state: 'ended', workers: [] })
+    const event = (await onData('jobs --json')).events().at(-1) as {
+      jobs: { jobId: string; verb: string }[]
+    }
+    const job = event.jobs.find(({ verb }) => verb === 'rewrap')
+    expect(job).toMatchObject({ state: 'ended', workers: [] })
     expect((await onData(`jobs --cancel ${job?.jobId}`)).code).toBe(2)
     const refused = await onData(`jobs --cancel ${job?.jobId} --yes`)
     expect(refused.stderr).toContain('ERR_CONFIG')
@@ -270,8 +273,18 @@ describe('a terminal', () => {
 })
 
 describe('mortise on the environment', () => {
-  it('works on the keys alone', async () => {
+  it('works on the keys alone, also where TypeORM is not installed', async () => {
+    const hook = cli.project.write(
+      'without-typeorm.cjs',
+      `const Module = require('node:module')
+      const resolve = Module._resolveFilename
+      Module._resolveFilename = function (request, ...more) {
+        if (request === 'typeorm') throw new Error('no typeorm here')
+        return resolve.call(this, request, ...more)
+      }`,
+    )
     const env = {
+      NODE_OPTIONS: `--require ${hook}`,
       MORTISE_KEY_PROVIDERS: 'in-app:main',
       MORTISE_ROOT_KEY: generateRootKey(),
       MORTISE_KEY_STORE: `file:${join(cli.project.folder, 'keys.json')}`,

@@ -1,6 +1,5 @@
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import { defineCommand } from '../command'
-import { examine } from '../doctor/doctor'
 import type { Finding, FindingStatus } from '../doctor/finding'
 import { EXIT } from '../exit-codes'
 import { counted } from '../text-table'
@@ -41,6 +40,8 @@ export const doctorCommand: Command = defineCommand<'data', Flags>({
   needs: 'data',
   async run({ target, flags, output, signal }) {
     const { maxKeyAge: maxKeyAgeDays, deep = false, strict = false } = flags
+    // Loaded here: it needs the project's TypeORM, which other commands do without.
+    const { examine }: typeof import('../doctor/doctor') = require('../doctor/doctor')
     const dataSource = target.dataSource as unknown as Parameters<typeof examine>[0]
     const options = { maxKeyAgeDays, deep, patienceMs: PATIENCE_MS, signal }
     const findings = (await examine(dataSource, options)).map((finding) => {

@@ -1,10 +1,11 @@
 import { createKeyRequest } from '../envelope/key-request'
 import { createOpener, decryptionFailed, keyNameOf } from '../envelope/open'
 import { fromStored } from '../envelope/stored-form'
-import { isMortiseError, type MortiseErrorCode } from '../errors'
+import type { MortiseErrorCode } from '../errors'
 import type { KeyAccess, OpeningKeys } from '../keys/access'
 import type { EncryptedTableColumn } from '../schema'
 import type { SourceRow } from './job/table-task'
+import { attempt } from './one-value'
 import { quote } from './table-path'
 
 /** What became of one stored value. */
@@ -100,20 +101,5 @@ function openerOf(
       return { kind: 'value', value: opener.open(envelope, context, rowId, ref) }
     })
     return 'code' in result ? { kind: 'failed', code: result.code } : result
-  }
-}
-
-/**
- * What is wrong with one value must not end the work on the others.
- *
- * @throws what concerns more than one value, such as a provider that cannot be asked
- */
-export function attempt<T>(work: () => T): T | Failure {
-  try {
-    return work()
-  } catch (error) {
-    const ofMany = isMortiseError(error) && /^ERR_KEY_(PROVIDER|STORE)/.test(error.code)
-    if (!isMortiseError(error) || ofMany) throw error
-    return { code: error.code }
   }
 }

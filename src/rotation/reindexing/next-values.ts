@@ -1,7 +1,8 @@
 import { tokenOf } from '../../blind-index/token'
 import type { KeyAccess, TokenKey } from '../../keys/access'
 import type { FailedValue, SourceRow } from '../job/table-task'
-import { attempt, openRows } from '../open-rows'
+import { attempt } from '../one-value'
+import { openRows } from '../open-rows'
 import { type ChangingColumn, writtenColumns } from './changing-table'
 
 /** What the columns of the generation to come must hold for one value. */

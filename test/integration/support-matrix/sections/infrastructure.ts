@@ -1,11 +1,29 @@
-import { DataSource, DefaultNamingStrategy, IsNull, MoreThan } from 'typeorm'
+import {
+  Column,
+  DataSource,
+  DefaultNamingStrategy,
+  Entity,
+  IsNull,
+  MoreThan,
+  PrimaryColumn,
+  Unique,
+} from 'typeorm'
 import { expect } from 'vitest'
 import { createKeyring, generateRootKey, inAppKeyProvider } from '../../../../src'
-import { withEncryption } from '../../../../src/typeorm'
+import { Encrypted, withEncryption } from '../../../../src/typeorm'
 import { pendingStatements } from '../../../typeorm/data-source'
 import { Card, Note, Patient, Tag } from '../entities'
 import { refused, type Section, supported } from '../matrix'
 import { ENTITIES } from '../world'
+
+@Entity()
+@Unique(['ward', 'email'])
+class Reindexed {
+  @PrimaryColumn('int') id!: number
+  @Column('text') ward!: string
+  @Encrypted({ type: 'string', exact: true, next: { exact: { normalize: 'email' } } })
+  email!: string
+}
 
 class Shouting extends DefaultNamingStrategy {
   override columnName(property: string, name: string, prefixes: string[]): string {
@@ -66,6 +84,28 @@ export const infrastructure: Section = {
         expect(await pendingStatements(dataSource)).toEqual([])
       },
       'hidden columns, their indexes and the key store included',
+    ),
+    supported(
+      '@Encrypted({ next })',
+      async (world) => {
+        const { url } = world.dataSource.options as { url: string }
+        await world.dataSource.query('CREATE SCHEMA changing')
+        const dataSource = new DataSource({
+          ...{ type: 'postgres', url, schema: 'changing', synchronize: true },
+          entities: [Reindexed],
+        })
+        const keyring = createKeyring({
+          providers: [inAppKeyProvider({ name: 'main', secret: generateRootKey() })],
+        })
+        await withEncryption(dataSource, { keyring }).initialize()
+        const accounts = dataSource.getRepository(Reindexed)
+        await accounts.save({ id: 1, ward: 'A', email: 'A@x.org' })
+        await accounts.upsert({ id: 2, ward: 'A', email: 'A@x.org' }, ['ward', 'email'])
+        expect(await accounts.findOneByOrFail({ email: 'A@x.org' })).toMatchObject({ id: 2 })
+        expect(await pendingStatements(dataSource)).toEqual([])
+        await dataSource.destroy()
+      },
+      'the columns beside, with indexes and constraints as the own ones have them; what is written and asked follows `reindex`',
     ),
     supported('cache with an id, a duration, joins, and of raw rows', async ({ builder, log }) => {
       const query = () => builder().leftJoinAndSelect('p.notes', 'n').where("p.email = 'p1@x.org'")

@@ -133,7 +133,7 @@ function activeNeed({ purpose }: KeyRecord): KeyNeed {
 }
 
 function jobNeed({ id, verb }: { readonly id: string; readonly verb: string }): KeyNeed {
-  const what = `job ${id} is not finished: run ${verb} to its end`
+  const what = `job ${id} is not finished: run ${verb} to its end, or cancelJob`
   return { place: 'mortise_job', count: 1, what }
 }
 

@@ -5,8 +5,8 @@ import { type Keyring, keyControl } from '../keys/keyring'
 import type { EncryptedSchema } from '../schema'
 import { type HistoryOptions, recorded } from './history-record'
 import { type KeyNeed, keyOf, type MayRetireOptions, mayRetire, schemasOf } from './may-retire'
-import { earlierTransactionsEnded } from './open-transactions'
 import { unusedSince } from './unused-since'
+import { writingTransactionsEnded } from './writing-transactions'
 
 /** Which key to destroy, and under which conditions. */
 export interface RetireOptions extends MayRetireOptions, HistoryOptions {
@@ -182,7 +182,7 @@ async function lastWriters(
 ): Promise<void> {
   await sleep(keyControl(keyring).stalenessMs * MARGIN, undefined, { signal })
   for (const { query } of schemas) {
-    if (await earlierTransactionsEnded(query, signal)) continue
+    if (await writingTransactionsEnded(query, signal)) continue
     throw new MortiseError(
       'ERR_KEY_IN_USE',
       `${nameOf(key)}: a transaction that began before has been open for 30 s, and may hold values under the key; end it (see pg_stat_activity, pg_prepared_xacts) and run retire again`,

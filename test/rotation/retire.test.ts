@@ -238,6 +238,26 @@ describe('retire meets a last writer', () => {
     expect(asked).toBeGreaterThan(1)
   })
 
+  it('gives up where one stays open, and may be tried again', async () => {
+    const client = await tables.connect()
+    await client.query('BEGIN')
+    await client.query('INSERT INTO person VALUES (1, $1)', [value])
+    const clock = vi.spyOn(performance, 'now')
+    target.before = (sql) => {
+      // Half a minute goes by.
+      if (sql.includes('pg_snapshot_xmin')) clock.mockReturnValue(1e12)
+    }
+    try {
+      const error = await rejection(run(), 'ERR_KEY_IN_USE')
+      expect(error).toMatchObject({ retryable: true, message: expect.stringMatching(/pg_stat/) })
+    } finally {
+      clock.mockRestore()
+      await client.query('ROLLBACK')
+      client.release()
+    }
+    expect(await stateNow()).toBe('decrypt-only')
+  })
+
   it('does not destroy what somebody enabled meanwhile', async () => {
     beforeSecondCount(() => enableKey(keyring, { keyId }))
     const error = await rejection(run(), 'ERR_KEY_STORE')

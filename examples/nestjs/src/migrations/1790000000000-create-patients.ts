@@ -29,6 +29,9 @@ export class CreatePatients1790000000000 implements MigrationInterface {
       `CREATE TABLE "mortise_index" ("domain" text NOT NULL, "kind" text NOT NULL, "name" text NOT NULL, "generation" integer NOT NULL, "index_key_id" bytea, "normaliser" text, "bits" integer, "range_parameters" text, "shared_group" text, "state" text NOT NULL, "epoch" integer NOT NULL, CONSTRAINT "mortise_index_pk" PRIMARY KEY ("domain", "kind", "name", "generation"))`,
     )
     await queryRunner.query(
+      `CREATE TABLE "mortise_history" ("domain" text NOT NULL, "sequence" integer NOT NULL, "record_id" text NOT NULL, "record" text NOT NULL, "checksum" text NOT NULL, CONSTRAINT "mortise_history_record_unique" UNIQUE ("domain", "record_id"), CONSTRAINT "mortise_history_pk" PRIMARY KEY ("domain", "sequence"))`,
+    )
+    await queryRunner.query(
       `CREATE TABLE "mortise_adoption" ("table_name" text NOT NULL, "column_name" text NOT NULL, "state" text NOT NULL, "changed_at" TIMESTAMP WITH TIME ZONE NOT NULL, CONSTRAINT "mortise_adoption_pk" PRIMARY KEY ("table_name", "column_name"))`,
     )
     await queryRunner.query(
@@ -69,6 +72,7 @@ export class CreatePatients1790000000000 implements MigrationInterface {
     await queryRunner.query(`DROP INDEX "public"."mortise_job_running_unique"`)
     await queryRunner.query(`DROP TABLE "mortise_job"`)
     await queryRunner.query(`DROP TABLE "mortise_adoption"`)
+    await queryRunner.query(`DROP TABLE "mortise_history"`)
     await queryRunner.query(`DROP TABLE "mortise_index"`)
     await queryRunner.query(`DROP TABLE "mortise_tombstone"`)
     await queryRunner.query(`DROP TABLE "mortise_subject_key"`)

@@ -6,12 +6,14 @@ const PATIENCE_MS = 30_000
 
 /**
  * Waits until every transaction has ended that may have written something before now and not
- * committed it: a count that begins afterwards sees all of it. As CREATE INDEX CONCURRENTLY waits.
+ * committed it, prepared ones and those of other databases included: a count that begins afterwards sees
+ * all of it. Those that only read, a running dump for instance, are not waited for; see
+ * `runningTransactionsEnded` for where these matter too.
  *
  * @returns false where one is still open after 30 s
  * @throws the signal's reason
  */
-export async function earlierTransactionsEnded(
+export async function writingTransactionsEnded(
   query: Query,
   signal: AbortSignal | undefined,
 ): Promise<boolean> {

@@ -35,6 +35,7 @@ BELOW.testing = [
 ]
 BELOW.typeorm = EVERY_PART
 BELOW.rotation = EVERY_PART
+BELOW['pg-boss'] = [...EVERY_PART, 'rotation']
 BELOW.cli = [...EVERY_PART, 'typeorm', 'rotation']
 
 /** Entry files only gather what others define. */

@@ -1,10 +1,10 @@
 import { MortiseError } from '../errors'
 import type { SealingKey } from '../keys/access'
 import { keyAccess } from '../keys/keyring'
-import { schemaOf } from '../schema'
+import { type EncryptedSchema, schemaOf } from '../schema'
 import { checkOptions, type JobOptions } from './job/job-options'
 import type { JobReport } from './job/job-report'
-import { runJob } from './job/run-job'
+import { type JobDefinition, runJob } from './job/run-job'
 import { reencryptTask } from './reencrypt-task'
 
 /** How {@link reencrypt} runs, and on which values. */
@@ -53,12 +53,23 @@ export interface ReencryptReport extends JobReport {
  */
 export async function reencrypt(
   dataSource: object,
-  { keyIds, ...options }: ReencryptOptions = {},
+  options: ReencryptOptions = {},
 ): Promise<ReencryptReport> {
   const schema = schemaOf(dataSource)
-  const { query, keyring, tables } = schema
-  const { signal, dryRun } = checkOptions(options)
-  signal?.throwIfAborted()
+  checkOptions(options).signal?.throwIfAborted()
+  const job = await defineReencrypt(schema, options)
+  const report = await runJob(schema, job, options)
+  const subjectFields = schema.tables.flatMap(({ columns }) =>
+    columns.flatMap(({ field, subject }) => (subject === null ? [] : [field])),
+  )
+  return { keyId: job.parameters.keyId, subjectFields, ...report }
+}
+
+/** The job of {@link reencrypt} as it would begin now. */
+export async function defineReencrypt(
+  { query, keyring, tables }: EncryptedSchema,
+  { keyIds, dryRun = false }: ReencryptOptions,
+): Promise<JobDefinition & { readonly parameters: { readonly keyId: string } }> {
   const wanted = keyIds === undefined ? null : checkKeyIds(keyIds)
   const access = keyAccess(keyring)
   // Read anew: a rotation that another process just made must be seen.
@@ -69,12 +80,7 @@ export async function reencrypt(
     tasks.push(await reencryptTask({ query, access, keyIds: wanted, dryRun }, table))
   }
   const parameters = { keyId, keyIds: wanted?.join(' ') ?? null }
-  const job = { verb: 'reencrypt', parameters, keyIds: [keyId], tasks } as const
-  const report = await runJob(schema, job, options)
-  const subjectFields = tables.flatMap(({ columns }) =>
-    columns.flatMap(({ field, subject }) => (subject === null ? [] : [field])),
-  )
-  return { keyId, subjectFields, ...report }
+  return { verb: 'reencrypt', parameters, keyIds: [keyId], tasks }
 }
 
 function checkKeyIds(keyIds: readonly string[]): readonly string[] {

@@ -1,7 +1,7 @@
 import type { EncryptedSchema } from '../schema'
 import { schemaOf } from '../schema'
 import { checkOptions, type JobOptions } from './job/job-options'
-import { type JobReport, MAX_REPORTED, sumCounts } from './job/job-report'
+import { type JobReport, type JobTableReport, MAX_REPORTED, sumCounts } from './job/job-report'
 import { type JobDefinition, runJob } from './job/run-job'
 import { openRewrapKeys, type RewrapKeys } from './rewrap-keys'
 import { rewrapSubjects } from './rewrap-subjects'
@@ -47,6 +47,20 @@ export async function rewrap(dataSource: object, options: JobOptions = {}): Prom
   const tables = [subjects.report, ...report.tables]
   const failed = [...subjects.failed, ...report.failed].slice(0, MAX_REPORTED)
   return { keyId, ...report, ...sumCounts(tables), failed, tables }
+}
+
+/** The job of {@link rewrap} as it would begin now. */
+export async function defineRewrap(schema: EncryptedSchema): Promise<JobDefinition> {
+  return rewrapDefinition(schema, await openRewrapKeys(schema.keyring))
+}
+
+/** The part of {@link rewrap} that no job does; null where the domain has no subject keys. */
+export async function rewrapSubjectKeys(
+  { keyring }: EncryptedSchema,
+  options: JobOptions,
+): Promise<JobTableReport | null> {
+  const keys = await openRewrapKeys(keyring)
+  return (await rewrapSubjects(keyring, keys, checkOptions(options)))?.report ?? null
 }
 
 /** The job over all tables of a schema. */

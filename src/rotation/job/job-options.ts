@@ -93,7 +93,8 @@ export function checkOptions(options: JobOptions): CheckedOptions {
   return { ...options, batchSize, workers, shardRows, leaseSeconds, dryRun, onProgress }
 }
 
-function checkRange(name: string, value: number, min: number, max: number): void {
+/** @throws ERR_CONFIG naming the option */
+export function checkRange(name: string, value: number, min: number, max: number): void {
   if (Number.isInteger(value) && value >= min && value <= max) return
   throw new MortiseError('ERR_CONFIG', `${name} must be a whole number from ${min} to ${max}`)
 }

@@ -16,7 +16,13 @@ import { type Job, LeaseLost, type Ledger, type LedgerFailure } from './ledger'
 import { createPace } from './pace'
 import { planShards } from './plan-shards'
 import { runShard, type ShardRun } from './run-shard'
-import { type JobPlan, openStoredLedger, reopenStoredLedger } from './stored-ledger'
+import {
+  type JobIdentity,
+  type JobPlan,
+  joinStoredLedger,
+  openStoredLedger,
+  reopenStoredLedger,
+} from './stored-ledger'
 import type { TableTask } from './table-task'
 
 /**
@@ -28,15 +34,18 @@ export interface JobDefinition extends JobSubject {
 }
 
 /** A job that was begun or joined. */
-interface OpenJob {
-  readonly ledger: Ledger
+export interface OpenJob {
+  /** 16 hex digits; null for a dry run. */
+  readonly id: string | null
   /**
    * Works on shards until none is left, with the workers of this process.
    *
    * @param shard - on this one only
    */
   work(shard?: number): Promise<void>
-  /** Ends the job, and says what all who took part did. */
+  /** Numbers of the shards that are not done, whoever works on them. */
+  open(): Promise<number[]>
+  /** Ends the job once no shard is open, and says what all who took part did. */
   report(): Promise<JobReport>
 }
 
@@ -54,26 +63,61 @@ export async function runJob(
   definition: JobDefinition,
   options: JobOptions,
 ): Promise<JobReport> {
-  const job = await openJob(schema, definition, options)
+  const job = await beginJob(schema, definition, options)
   await job.work()
   return job.report()
 }
 
-/** Begins or joins a job; see {@link runJob}. */
-async function openJob(
+/** Begins a job, or joins the one that runs; see {@link runJob}. */
+export async function beginJob(
   schema: EncryptedSchema,
   definition: JobDefinition,
   given: JobOptions,
 ): Promise<OpenJob> {
   const options = checkOptions(given)
   options.signal?.throwIfAborted()
-  const began = performance.now()
   const history = jobHistory(schema.keyring, definition, options)
   const ledger = await openLedger(schema, definition, options, history)
   await history.begun(ledger.job)
+  return openJob({ schema, definition, options, ledger, history })
+}
+
+/**
+ * Takes part in a job that another process has begun.
+ *
+ * @returns null where it does not run any more
+ * @throws ERR_CONFIG where this process would begin another job: its parameters or tables differ
+ */
+export async function joinJob(
+  schema: EncryptedSchema,
+  definition: JobDefinition,
+  given: JobOptions,
+  id: string,
+): Promise<OpenJob | null> {
+  const options = checkOptions(given)
+  options.signal?.throwIfAborted()
+  const identity = identityOf(definition, options)
+  const ledger = await joinStoredLedger(schema, identity, options.leaseSeconds, id)
+  if (ledger === null) return null
+  const history = jobHistory(schema.keyring, definition, options)
+  return openJob({ schema, definition, options, ledger, history })
+}
+
+/** What a process that takes part in a job has. */
+interface Participation {
+  readonly schema: EncryptedSchema
+  readonly definition: JobDefinition
+  readonly options: CheckedOptions
+  readonly ledger: Ledger
+  readonly history: JobHistory
+}
+
+function openJob({ schema, definition, options, ledger, history }: Participation): OpenJob {
+  const began = performance.now()
   return {
-    ledger,
+    id: ledger.job.id,
     work: (shard) => work(schema, definition, options, ledger, shard),
+    open: () => ledger.open(),
     report: async () => {
       const report = await reportOf(ledger, definition.tasks)
       await history.ended(ledger.job, sumCounts(report.tables))
@@ -89,23 +133,30 @@ async function openJob(
 
 async function openLedger(
   schema: EncryptedSchema,
-  { verb, parameters, tasks }: JobDefinition,
+  definition: JobDefinition,
   options: CheckedOptions,
   history: JobHistory,
 ): Promise<Ledger> {
-  const { dryRun, retry = false, leaseSeconds, actor = '' } = options
-  const plan = () => planJob(schema, tasks, options.shardRows)
+  const { dryRun, retry = false, leaseSeconds } = options
+  const plan = () => planJob(schema, definition.tasks, options.shardRows)
   if (dryRun) {
     const { tables, shards } = await plan()
     return dryLedger(tables, shards)
   }
-  const scope = tasks.map(({ table }) => {
-    return [tableLabel(table), table.columns.map(({ column }) => column)] as const
-  })
-  const identity = { verb, scope, parameters, actor }
+  const identity = identityOf(definition, options)
   if (retry) return reopenStoredLedger(schema, identity, leaseSeconds)
   const superseded = (job: Job) => history.ended(job, null)
   return openStoredLedger(schema, identity, leaseSeconds, { plan, superseded })
+}
+
+function identityOf(
+  { verb, parameters, tasks }: JobDefinition,
+  { actor = '' }: CheckedOptions,
+): JobIdentity {
+  const scope = tasks.map(({ table }) => {
+    return [tableLabel(table), table.columns.map(({ column }) => column)] as const
+  })
+  return { verb, scope, parameters, actor }
 }
 
 async function planJob(

@@ -73,6 +73,30 @@ function sharesTable(row: Record<string, unknown>, { scope }: JobIdentity): bool
 }
 
 /**
+ * A job that somebody else began.
+ *
+ * @returns null where it does not run any more
+ * @throws ERR_CONFIG where it was begun with other parameters than this process would begin it with
+ */
+export async function joinStoredLedger(
+  schema: EncryptedSchema,
+  identity: JobIdentity,
+  leaseSeconds: number,
+  id: string,
+): Promise<Ledger | null> {
+  const sql = ledgerStatements(schema.ownSchema)
+  const [found] = await askJobTables(schema.query, sql.find, [schema.keyring.domain, id])
+  if (found?.state !== 'running') return null
+  if (found.verb === identity.verb && isSame(found, identity)) {
+    return storedLedger(schema, sql, jobOf(found), leaseSeconds)
+  }
+  throw new MortiseError(
+    'ERR_CONFIG',
+    `job ${id} was begun with other parameters, keys or encrypted columns than this process has: start ${identity.verb} again, with every worker on one version of the application`,
+  )
+}
+
+/**
  * A new job of the rows that the last one of its verb had to leave, or the one that runs.
  *
  * @throws ERR_CONFIG where there is none, or it had other parameters

@@ -42,10 +42,11 @@ function makeProgram(): Command {
 
 const DESCRIPTION = `Keys and encrypted columns of mortise: looks at them, rotates them, moves them.
 
-Commands that touch data take the DataSource of your application, encrypted by withEncryption:
+Commands on data take the DataSource of your application, the one that
+withEncryption was called on:
   mortise COMMAND --data-source src/data-source.ts
-Commands that touch keys alone take it too, or the environment: MORTISE_KEY_PROVIDERS,
-MORTISE_KEY_STORE and what these need. Secrets are never taken from the command line.`
+Commands on keys alone take it too, or the environment (MORTISE_KEY_PROVIDERS,
+MORTISE_KEY_STORE). Secrets are never taken from the command line.`
 
 const HELP_TAIL = `
 Exit codes:
@@ -56,7 +57,7 @@ Exit codes:
   4         a check went through, and its answer is no
   130, 143  stopped by SIGINT or SIGTERM, cleanly: run it again to go on
 
-Run 'mortise COMMAND --help' for what a command does, what it costs and whether it can be undone.`
+Run 'mortise COMMAND --help': what it does, what it costs, whether it can be undone.`
 
 function packageVersion(): string {
   const manifest = readFileSync(join(__dirname, '..', '..', 'package.json'), 'utf8')

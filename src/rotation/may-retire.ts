@@ -6,6 +6,7 @@ import { type Keyring, keyControl } from '../keys/keyring'
 import { type EncryptedSchema, schemaOf } from '../schema'
 import { type CensusRow, census, INDEX_RECORDS } from './census'
 import { SUBJECT_KEYS } from './rewrap-subjects'
+import { tablePath } from './table-path'
 import { unfinishedJobs } from './unfinished-jobs'
 
 /** Which key is asked about, and where values under it may be besides the DataSource given. */
@@ -101,7 +102,10 @@ async function needsOf(
     // The key store is counted once, with the first.
     needs.push(...rows.filter((row) => i === 0 || !isOwnTable(row)).flatMap(needOfRow(key.id)))
   }
-  for (const schema of schemas) needs.push(...(await unfinishedJobs(schema)).map(jobNeed))
+  for (const schema of schemas) {
+    needs.push(...(await hiddenRows(schema)))
+    needs.push(...(await unfinishedJobs(schema)).map(jobNeed))
+  }
   const records = await keyControl((schemas[0] as EncryptedSchema).keyring).indexRecords()
   return [...needs, ...uncountedFields(records, schemas, goneFields)]
 }
@@ -135,6 +139,17 @@ function activeNeed({ purpose }: KeyRecord): KeyNeed {
 function jobNeed({ id, verb }: { readonly id: string; readonly verb: string }): KeyNeed {
   const what = `job ${id} is not finished: run ${verb} to its end, or cancelJob`
   return { place: 'mortise_job', count: 1, what }
+}
+
+/** Tables of which this role may not see, and so not count, every row. */
+async function hiddenRows({ tables, query }: EncryptedSchema): Promise<KeyNeed[]> {
+  const what =
+    'a table whose row-level security hides rows from this role: ask as a role that sees all of them (BYPASSRLS)'
+  const hidden = await query(
+    'SELECT t.path FROM unnest($1::text[]) AS t(path) WHERE row_security_active(t.path)',
+    [tables.map(tablePath)],
+  )
+  return hidden.map(({ path }) => ({ place: String(path), count: 1, what }))
 }
 
 /** Fields of the domain whose values nobody has counted. */

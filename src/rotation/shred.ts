@@ -1,5 +1,5 @@
 import { MortiseError } from '../errors'
-import type { Tombstone } from '../key-store/store'
+import type { SubjectKeyRecord, Tombstone } from '../key-store/store'
 import { type Keyring, keyControl } from '../keys/keyring'
 import { subjectId } from '../keys/subject-id'
 import type { EncryptedSchema } from '../schema'
@@ -48,10 +48,13 @@ export async function shred(
   const { schema, keyring } = targetOf(target)
   checkDomain(keyring, domain)
   const id = subjectId(subject, 'the subject of shred()')
+  const found = await keyControl(keyring).subjects.find(id)
+  // The key stands for the subject, whom the history never names.
+  const parameters = { keyId: found?.id ?? null }
   return recorded(
     keyring,
-    { verb: 'shred', actor, reason },
-    () => destroySubject(keyring, schema, id, { actor, reason }),
+    { verb: 'shred', actor, reason, parameters },
+    () => destroySubject({ keyring, schema, id, found }, { actor, reason }),
     ({ keys, tables, checksum }) => ({
       keyIds: keys.map((key) => key.id),
       counts: {
@@ -64,14 +67,21 @@ export async function shred(
 }
 
 async function destroySubject(
-  keyring: Keyring,
-  schema: EncryptedSchema | undefined,
-  id: string,
+  {
+    keyring,
+    schema,
+    id,
+    found,
+  }: {
+    readonly keyring: Keyring
+    readonly schema: EncryptedSchema | undefined
+    readonly id: string
+    readonly found: SubjectKeyRecord | null
+  },
   { actor, reason }: Required<Pick<ShredCertificate, 'actor' | 'reason'>>,
 ): Promise<ShredCertificate> {
   const { subjects } = keyControl(keyring)
   if (schema) await checkNothingInClear(schema, id)
-  const found = await subjects.find(id)
   const inRows = schema ? await keyIdsInRows(schema, id) : new Set<string>()
   const before = inRows.size === 0 ? [] : await subjects.tombstones(inRows)
   const ids = [...(found ? [found.id] : []), ...before.map((one) => one.id)]

@@ -35,7 +35,10 @@ export interface HistoryVerification {
   readonly broken: BrokenHistory | null
   /** The last record that holds, to be kept elsewhere; number 0 for an empty history. */
   readonly head: HistoryHead
-  /** Operations that began and have no record of their end, up to the head. */
+  /**
+   * Operations that began and have no record of their end, up to the head: none that was run again with
+   * the same parameters, and ended.
+   */
   readonly unfinished: readonly HistoryEntry[]
 }
 
@@ -94,8 +97,19 @@ async function problemOf(
 }
 
 function note(open: Map<string, HistoryEntry>, entry: HistoryEntry): void {
-  if (entry.phase === 'begun') open.set(entry.operation, entry)
-  else open.delete(entry.operation)
+  const { phase, operation, outcome } = entry
+  if (phase === 'begun') open.set(operation, entry)
+  else {
+    const begun = open.get(operation)
+    open.delete(operation)
+    if (begun === undefined || outcome === 'failed') return
+    for (const other of open.values()) if (isSame(other, begun)) open.delete(other.operation)
+  }
+}
+
+/** Members are in one order in every record. */
+function isSame(a: HistoryEntry, b: HistoryEntry): boolean {
+  return a.verb === b.verb && JSON.stringify(a.parameters) === JSON.stringify(b.parameters)
 }
 
 function checkHead(head: HistoryHead | undefined): void {

@@ -91,7 +91,7 @@ describe('history', () => {
     expect(await lastOf(keyring)).toMatchObject({
       ...{ verb: 'shred', keyIds, actor: 'desk', reason: 'art. 17' },
       counts: { destroyed: 1, clearedRows: 0 },
-      parameters: { certificate: certificate.checksum },
+      parameters: { certificate: certificate.checksum, keyId: keyIds[0] },
     })
     await replayTombstones(keyring, [certificate], { actor: 'restore' })
     expect(await lastOf(keyring)).toMatchObject({

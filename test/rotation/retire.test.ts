@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { memoryKeyStore } from '../../src/key-store/memory'
-import type { KeyStore } from '../../src/key-store/store'
+import type { KeyStore, Query } from '../../src/key-store/store'
 import type { KeyEvent } from '../../src/keys/events'
 import type { Keyring } from '../../src/keys/keyring'
 import { generateRootKey } from '../../src/providers/in-app'
@@ -12,6 +12,7 @@ import { rewrap } from '../../src/rotation/rewrap'
 import { rotateKek } from '../../src/rotation/rotate-kek'
 import { replayTombstones } from '../../src/rotation/shred'
 import { verifyHistory } from '../../src/rotation/verify-history'
+import { registerSchema, schemaOf } from '../../src/schema'
 import { someIndex } from '../key-store/records'
 import { rejection } from '../keys/fixtures'
 import { keyIdIn, makeKeyring, open, seal, type Target, tableOf, useTables } from './tables'
@@ -91,6 +92,17 @@ describe('retire', () => {
     expect(await history(keyring)).toHaveLength(length)
   })
 
+  it('destroys a key without material: its provider is not asked for it any more', async () => {
+    const ring = makeKeyring({ store: memoryKeyStore(), secret, wrapping: 'provider' })
+    await ring.ready()
+    const { previousKeyId } = await rotateKek(ring, { purpose: 'data' })
+    target = tables.target(ring, tableOf('person', ['id']))
+    expect(await run({ keyId: previousKeyId as string })).toMatchObject({ outcome: 'destroyed' })
+    await ring.ready()
+    expect((await ring.keys())[0]).toMatchObject({ state: 'destroyed', providers: [] })
+    expect(await ring.health()).toMatchObject({ ok: true })
+  })
+
   it('destroys an index key that no index names', async () => {
     const { previousKeyId } = await rotateKek(keyring, { purpose: 'index' })
     const report = await run({ keyId: previousKeyId as string })
@@ -159,6 +171,27 @@ describe('retire refuses, and leaves the key as it is,', () => {
     await tables.pool.query('ALTER TABLE mortise_job RENAME TO other_job')
     expect((await mayRetire(target, { keyId })).retirable).toBe(true)
     await tables.pool.query('ALTER TABLE other_job RENAME TO mortise_job')
+  })
+
+  it('as a role that may not see every row', async () => {
+    await tables.pool.query(`ALTER TABLE person ENABLE ROW LEVEL SECURITY;
+      DROP ROLE IF EXISTS mortise_blind; CREATE ROLE mortise_blind;
+      GRANT SELECT ON ALL TABLES IN SCHEMA public TO mortise_blind`)
+    await insert(1, value)
+    const client = await tables.connect()
+    await client.query('SET ROLE mortise_blind')
+    const query: Query = async (sql, values) => (await client.query(sql, [...values])).rows
+    const blind = {}
+    registerSchema(blind, { ...schemaOf(target), query })
+    try {
+      const options = { keyId, backupRetentionDays: 0 }
+      const { message } = await rejection(retire(blind, options), 'ERR_KEY_IN_USE')
+      expect(message).toMatch(/"person": 1 a table whose row-level security hides rows/)
+    } finally {
+      await client.query('RESET ROLE')
+      client.release()
+      await tables.pool.query('DROP OWNED BY mortise_blind; DROP ROLE mortise_blind')
+    }
   })
 
   it('while a field of the domain is in no table that it can count', async () => {

@@ -4,7 +4,7 @@ import type { HistoryLink } from '../../src/key-store/history'
 import { memoryKeyStore } from '../../src/key-store/memory'
 import type { KeyStore } from '../../src/key-store/store'
 import type { Keyring } from '../../src/keys/keyring'
-import { recordHistory } from '../../src/rotation/history-record'
+import { type HistoryRecord, recordHistory } from '../../src/rotation/history-record'
 import { type VerifyHistoryOptions, verifyHistory } from '../../src/rotation/verify-history'
 import { rejection } from '../keys/fixtures'
 import { makeKeyring } from './tables'
@@ -33,11 +33,17 @@ async function withHistory(length: number): Promise<{
   }
 }
 
-async function record(keyring: Keyring, operation: string): Promise<void> {
+const OPEN = { phase: 'begun', endedAt: null, outcome: null } as const
+
+async function record(
+  keyring: Keyring,
+  operation: string,
+  change: Partial<HistoryRecord> = {},
+): Promise<void> {
   const times = { beganAt: '2026-01-01T00:00:00.000Z', endedAt: '2026-01-01T01:00:00.000Z' }
   await recordHistory(keyring, {
     ...{ operation, phase: 'ended', verb: 'rewrap', outcome: 'done', actor: '', reason: '' },
-    ...{ ...times, keyIds: [], counts: {}, parameters: {} },
+    ...{ ...times, keyIds: [], counts: {}, parameters: {}, ...change },
   })
 }
 
@@ -84,6 +90,27 @@ describe('verifyHistory', () => {
     expect((await verifyHistory(keyring)).broken).toEqual({ sequence: 4, problem: 'reordered' })
     edit(([a, b, c, d]) => [a, c, d, { ...b, sequence: 9 }] as HistoryLink[])
     expect((await verifyHistory(keyring)).broken).toEqual({ sequence: 2, problem: 'reordered' })
+  })
+
+  it('shows what has no end, until the same was done again', async () => {
+    const keyring = makeKeyring()
+    const begin = (operation: string, keyId: string) =>
+      record(keyring, operation, { ...OPEN, parameters: { keyId } })
+    const open = async () =>
+      (await verifyHistory(keyring)).unfinished.map(({ operation }) => operation)
+    for (const [operation, keyId] of [
+      ['a', '1'],
+      ['b', '2'],
+      ['c', '1'],
+    ] as const) {
+      await begin(operation, keyId)
+    }
+    expect(await open()).toEqual(['a', 'b', 'c'])
+    await record(keyring, 'c', { outcome: 'failed' })
+    expect(await open()).toEqual(['a', 'b'])
+    await begin('d', '1')
+    await record(keyring, 'd', { parameters: { keyId: '1', more: 'x' } })
+    expect(await open()).toEqual(['b'])
   })
 
   it('sees a record of another domain', async () => {

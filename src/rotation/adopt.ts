@@ -96,7 +96,8 @@ export async function adopt(dataSource: object, options: AdoptOptions): Promise<
   }
   const tasks = await tasksTo(to, schema, tables, onCorrected)
   const keyIds = await activeKeyIds(schema)
-  const definition: JobDefinition = { verb: 'adopt', parameters: { to }, keyIds, tasks }
+  const fields = columns.map(({ field }) => field).join(', ')
+  const definition: JobDefinition = { verb: 'adopt', parameters: { to, fields }, keyIds, tasks }
   const report = await runJob(schema, definition, jobOptions)
   const isDone = report.failedCount === 0 && report.skipped === 0
   await move(step.meanwhile ? [step.meanwhile] : step.from, isDone ? to : step.onFailure)

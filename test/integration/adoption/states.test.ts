@@ -121,12 +121,13 @@ const query = fc.record({
   where: fc.array(condition, { maxLength: 2 }),
   order: fc.constantFrom({}, { income: 'DESC' }, { born: 'ASC' }, { email: 'ASC' }),
   take: fc.option(fc.integer({ min: 1, max: 4 }), { nil: undefined }),
+  select: fc.constantFrom(undefined, { id: true, email: true, seen: true }),
 })
 type Query = typeof query extends fc.Arbitrary<infer T> ? T : never
 
 async function ask({ dataSource, entity }: Instance, asked: Query): Promise<unknown> {
-  const { where, order, take } = asked
-  const options = { where, order: { ...order, id: 'ASC' }, take } as FindManyOptions<Person>
+  const { where, order, ...page } = asked
+  const options = { where, order: { ...order, id: 'ASC' }, ...page } as FindManyOptions<Person>
   const [people, count] = await dataSource.getRepository(entity).findAndCount(options)
   return { count, people: people.map((person) => ({ ...person })) }
 }

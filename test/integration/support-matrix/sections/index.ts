@@ -1,4 +1,5 @@
 import type { Section } from '../matrix'
+import { adoptedColumns } from './adopted-columns'
 import { builders } from './builders'
 import { counting } from './counting'
 import { finds } from './finds'
@@ -27,5 +28,6 @@ export const SECTIONS: readonly Section[] = [
   shapes,
   rowBinding,
   raw,
+  adoptedColumns,
   infrastructure,
 ]

@@ -4,11 +4,13 @@ import type { JobTableReport } from './job/job-report'
 import type { JobDefinition } from './job/run-job'
 import { defineReencrypt, type ReencryptOptions } from './reencrypt'
 import { defineRewrap, rewrapSubjectKeys } from './rewrap'
+import { defineVerify, type VerifyOptions } from './verify'
 
 /** The verbs that are one job, with what each of them takes. */
 export interface JobVerbOptions {
   readonly rewrap: JobOptions
   readonly reencrypt: ReencryptOptions
+  readonly verify: VerifyOptions
 }
 
 /** A verb whose job can be handed out in shards. */
@@ -28,4 +30,5 @@ export const JOB_VERBS: { readonly [Verb in keyof JobVerbOptions]: JobVerb<JobVe
   {
     rewrap: { define: defineRewrap, before: rewrapSubjectKeys },
     reencrypt: { define: defineReencrypt, before: nothing },
+    verify: { define: defineVerify, before: nothing },
   }

@@ -1,8 +1,8 @@
 import { keyAccess } from '../keys/keyring'
-import { schemaOf } from '../schema'
+import { type EncryptedSchema, schemaOf } from '../schema'
 import { checkOptions, type JobOptions } from './job/job-options'
 import type { JobReport } from './job/job-report'
-import { runJob } from './job/run-job'
+import { type JobDefinition, runJob } from './job/run-job'
 import { verifyTask } from './verify-task'
 
 /** How {@link verify} runs, and how far it looks. */
@@ -39,17 +39,21 @@ export interface VerifyOptions extends JobOptions {
  * @throws ERR_HISTORY (`retryable`) where it is done, and its record is missing
  * @see docs/how-to/verify-everything.md
  */
-export async function verify(
-  dataSource: object,
-  { open = false, ...options }: VerifyOptions = {},
-): Promise<JobReport> {
+export async function verify(dataSource: object, options: VerifyOptions = {}): Promise<JobReport> {
   const schema = schemaOf(dataSource)
-  const { query, keyring, tables } = schema
   checkOptions(options).signal?.throwIfAborted()
+  return runJob(schema, await defineVerify(schema, options), options)
+}
+
+/** The job of {@link verify} as it would begin now. */
+export async function defineVerify(
+  { query, keyring, tables }: EncryptedSchema,
+  { open = false }: VerifyOptions,
+): Promise<JobDefinition> {
   const access = keyAccess(keyring)
   const columns = tables.flatMap((table) => table.columns)
   await access.declareIndexes(columns.map(({ definition }) => definition.declaration))
   const tasks = []
   for (const table of tables) tasks.push(await verifyTask({ query, access, open }, table))
-  return runJob(schema, { verb: 'verify', parameters: { open }, keyIds: [], tasks }, options)
+  return { verb: 'verify', parameters: { open }, keyIds: [], tasks }
 }

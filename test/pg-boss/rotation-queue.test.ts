@@ -125,6 +125,10 @@ describe('a job on a queue', () => {
     expect(await jobs(target)).toMatchObject([{ jobId, verb: 'reencrypt', state: 'ended' }])
     const { rows } = await tables.pool.query('SELECT count(DISTINCT email)::int AS n FROM person')
     expect(rows).toEqual([{ n: ROWS }])
+    const verified = await queue.start('verify', { ...SMALL, open: true })
+    await until(ended)
+    const [, verifying] = await jobs(target)
+    expect(verifying).toMatchObject({ jobId: verified.jobId, tables: [{ done: ROWS }] })
   })
 
   it('has one message for each open shard, however often it is started', async () => {

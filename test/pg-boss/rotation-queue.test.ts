@@ -11,8 +11,11 @@ import {
   type WorkerOptions,
   type Workers,
 } from '../../src/pg-boss'
+import { createShardQueue, type Queue } from '../../src/pg-boss/queue'
+import { startScheduled } from '../../src/pg-boss/start-scheduled'
 import { generateRootKey } from '../../src/providers/in-app'
 import { cancelJob, history, jobs, rotateKek } from '../../src/rotation'
+import { schemaOf } from '../../src/schema'
 import { rejection, scriptedProvider } from '../keys/fixtures'
 import { makeKeyring, seal, type Target, tableOf, useTables } from '../rotation/tables'
 
@@ -178,6 +181,19 @@ describe('a job on a queue', () => {
     expect(await writes()).toEqual([[1, ROWS]])
   })
 
+  it('takes up again what it had to leave', async () => {
+    const damage = `UPDATE person SET email = overlay(email placing '\\x00'::bytea from 60) WHERE id = 7`
+    await tables.pool.query(damage)
+    await queue.start('rewrap', SMALL)
+    await joinAs(sameKeys())
+    await until(ended)
+    const done = { done: ROWS - 1, failedCount: 1 }
+    expect(await jobs(target)).toMatchObject([{ tables: [done] }])
+    expect(await queue.start('rewrap', { ...SMALL, retry: true })).toMatchObject({ shards: 1 })
+    await until(ended)
+    expect(await jobs(target)).toMatchObject([{ tables: [done] }])
+  })
+
   it('that was cancelled leaves messages that do nothing', async () => {
     const { jobId } = await queue.start('rewrap', SMALL)
     await joinAs(sameKeys(), {
@@ -292,13 +308,34 @@ describe('a schedule', () => {
       ({ state, purpose }) => state === 'active' && purpose === 'data',
     )
     expect(active?.id).not.toBe(first?.id)
-    expect((await history(target)).slice(-4)).toMatchObject([
+    expect((await history(target)).slice(2)).toMatchObject([
       { verb: 'rotateKek', actor: 'the clock', phase: 'begun' },
       { verb: 'rotateKek', keyIds: [active?.id, expect.any(String)] },
       { verb: 'rewrap', actor: 'the clock', phase: 'begun' },
       { verb: 'rewrap', outcome: 'done', keyIds: [active?.id] },
     ])
     expect(await writes()).toEqual([[1, ROWS]])
+  })
+})
+
+describe('a message of a schedule', () => {
+  it('rotates once, also where the first try fails between rotation and job', async () => {
+    const limits = { expireInSeconds: 60, retryLimit: 1, retryDelay: 1 }
+    const message = {
+      data: { verb: 'rewrap', domain: 'default', options: SMALL, limits, rotate: true },
+      createdOn: new Date(),
+    }
+    const own: Queue = { boss, name, schema: () => schemaOf(target) }
+    await createShardQueue(own)
+    const before = (await target.keyring.keys()).length
+    target.before = (sql) => {
+      if (sql.startsWith('INSERT INTO "mortise_job"')) throw new Error('the server was restarted')
+    }
+    await expect(startScheduled(own, message)).rejects.toThrow('restarted')
+    expect(await target.keyring.keys()).toHaveLength(before + 1)
+    target.before = undefined
+    expect(await startScheduled(own, message)).toMatchObject({ shards: 3 })
+    expect(await target.keyring.keys()).toHaveLength(before + 1)
   })
 })
 

@@ -196,13 +196,16 @@ describe('a job on a queue', () => {
 
   it('that was cancelled leaves messages that do nothing', async () => {
     const { jobId } = await queue.start('rewrap', SMALL)
+    const errors: unknown[] = []
     await joinAs(sameKeys(), {
+      onError: (error) => errors.push(error),
       pauseWhile: async () => {
         await cancelJob(target, { jobId })
         return false
       },
     })
     await until(async () => (await messages('completed')).length === 3)
+    expect(errors).toEqual([])
     expect((await jobs(target))[0]).toMatchObject({ jobId, state: 'cancelled' })
     expect(await writes()).not.toEqual([[1, ROWS]])
   })

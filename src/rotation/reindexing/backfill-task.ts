@@ -2,7 +2,7 @@ import type { Query } from '../../key-store/store'
 import type { KeyAccess } from '../../keys/access'
 import { type KeyColumn, keyColumns, type RowKey } from '../job/key-columns'
 import { replaceRows } from '../job/replace-rows'
-import type { TableTask } from '../job/table-task'
+import type { RowSource, TableTask } from '../job/table-task'
 import { type RefusedRow, writeApart } from '../job/write-apart'
 import { openedColumns } from '../open-rows'
 import { quote } from '../table-path'
@@ -40,12 +40,7 @@ export async function backfillTask(
   return {
     table,
     keys,
-    source: {
-      select: ['r.xmin::text AS x', ...openedColumns(columns)],
-      joins: '',
-      where: columns.flatMap(filled).join(' OR '),
-      parameters: [],
-    },
+    source: rowsToFill(columns),
     count: async () => ({
       total: await countRows(query, table, ({ column }) => `r.${quote(column)} IS NOT NULL`),
       current: 0,
@@ -64,6 +59,20 @@ export async function backfillTask(
         },
       }
     },
+  }
+}
+
+/** Whole envelopes, and the version of the row. */
+function rowsToFill(columns: ChangingTable['columns']): RowSource {
+  const lengths = columns.map(({ column }) => {
+    return `coalesce(octet_length(r.${quote(column)}), 0)::bigint`
+  })
+  return {
+    select: ['r.xmin::text AS x', ...openedColumns(columns)],
+    joins: '',
+    where: columns.flatMap(filled).join(' OR '),
+    bytes: lengths.join(' + '),
+    parameters: [],
   }
 }
 

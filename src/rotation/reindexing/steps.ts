@@ -56,7 +56,7 @@ export interface StepReport extends JobReport {
  * Takes fields that are in one state to the next one; they stay where rows are left or failed.
  *
  * @param fields - all in the same state, not `done`
- * @returns the report of the job, or null where the step has none
+ * @returns the report of the job, or null where the step has none, or was taken by another process
  */
 export async function takeStep(
   context: StepContext,
@@ -68,10 +68,19 @@ export async function takeStep(
   const { indexes } = keyControl(schema.keyring)
   if (to === 'required') await checkChangeColumns(schema.query, tablesOf(schema, columns))
   if (settles) await settle(schema, indexes, options.signal)
+  if (await wasMoved(indexes, fields)) return null
   const report = job && (await runStepJob(context, job, fields))
   if (report && report.failedCount + report.skipped > 0) return report
   await recordStep(context, fields, to, () => moveAll(indexes, fields, to))
   return report
+}
+
+/** Another process may have taken the step meanwhile: its next job must not be ended by this one's. */
+async function wasMoved(indexes: IndexControl, fields: readonly ChangingField[]): Promise<boolean> {
+  const now = await indexes.generations()
+  return fields.some(({ column, next }) => {
+    return now.get(column.definition.fieldId)?.next?.state !== next?.state
+  })
 }
 
 /**

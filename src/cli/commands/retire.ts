@@ -27,7 +27,7 @@ export const retireCommand: Command = defineCommand<'data', Flags>({
     'mortise retire 0123456789abcdef -d src/data-source.ts --backups-kept 35 --yes',
   ],
   exits: { 3: 'disabled, and waiting until no backup can need it' },
-  arguments: [['<key-id>', 'as `mortise keys` shows it']],
+  arguments: [['<key-id>', 'as `mortise keys` shows it', keyId]],
   options: [
     new Option('--backups-kept <days>', 'for how many days backups are kept; 0: there are none')
       .argParser(days)
@@ -39,7 +39,7 @@ export const retireCommand: Command = defineCommand<'data', Flags>({
   ],
   needs: 'data',
   async run({ target, flags, words, output, signal }) {
-    const id = keyId(String(words[0]))
+    const id = String(words[0])
     const { backupsKept, goneField, dryRun, actor, reason, yes } = flags
     if (dryRun !== true) {
       await confirm({

@@ -2,7 +2,7 @@ import { type Command, Option } from 'commander'
 import { verify } from '../../rotation'
 import { defineCommand } from '../command'
 import { EXIT } from '../exit-codes'
-import { type JobFlags, jobOptions, jobText, runJob } from '../job'
+import { type JobFlags, jobExit, jobOptions, jobText, runJob } from '../job'
 
 interface Flags extends JobFlags {
   readonly open?: boolean
@@ -35,6 +35,6 @@ export const verifyCommand: Command = defineCommand<'data', Flags>({
     )
     const done = open ? 'opened' : 'verified'
     output.result({ command: 'verify', open, ...report }, () => jobText(report, done))
-    return report.failedCount === 0 ? EXIT.done : EXIT.no
+    return report.failedCount === 0 ? jobExit(report) : EXIT.no
   },
 })

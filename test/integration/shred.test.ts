@@ -244,8 +244,16 @@ describe('replayTombstones()', () => {
     const shredded = { code: 'ERR_SUBJECT_SHREDDED' }
     await expect(notes(restored).findOneBy({ id: 1 })).rejects.toMatchObject(shredded)
     expect(await notes(restored).findOneBy({ id: 2 })).toMatchObject({ title: 'title 2' })
-    expect(await replayTombstones(restored.keyring, [stored])).toEqual({ keys: 1, tables: [] })
-    expect(await replayTombstones(restored.keyring, [])).toEqual({ keys: 0, tables: [] })
+    expect(await replayTombstones(restored.keyring, [stored])).toEqual({
+      keys: 1,
+      tables: [],
+      returned: [],
+    })
+    expect(await replayTombstones(restored.keyring, [])).toEqual({
+      keys: 0,
+      tables: [],
+      returned: [],
+    })
     await restored.dataSource.destroy()
     await own.drop()
   })

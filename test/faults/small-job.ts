@@ -1,5 +1,5 @@
 import { expect } from 'vitest'
-import { history, type RewrapReport, rotateKek } from '../../src/rotation'
+import { history, reencrypt, rewrap, rotateKek } from '../../src/rotation'
 import { type CrashWorld, createCrashWorld, keysInUse, personOf } from './crash-world'
 
 const PEOPLE = 11
@@ -11,6 +11,11 @@ const VALUES = 2 * PEOPLE - 1
 
 /** Three pages, a value that cannot be done, and a row that is done in a second attempt. */
 export const SMALL_JOB = { batchSize: 4, leaseSeconds: 60, actor: 'crash' } as const
+
+/** The verbs that move every value to the active key. */
+export const VERBS = { rewrap, reencrypt } as const
+export type Verb = keyof typeof VERBS
+type Report = Awaited<ReturnType<(typeof VERBS)[Verb]>>
 
 /** A job that is small enough to be ended at each of its statements. */
 export interface SmallJob {
@@ -24,7 +29,11 @@ export interface SmallJob {
    *
    * @param before - what was found between the two
    */
-  expectDone(report: RewrapReport, before: { jobId: string | null; written: number }): Promise<void>
+  expectDone(
+    verb: Verb,
+    report: Report,
+    before: { jobId: string | null; written: number },
+  ): Promise<void>
 }
 
 const HOLD_ONE = `
@@ -62,13 +71,16 @@ export async function createSmallJob(): Promise<SmallJob> {
       const [job] = await execute("SELECT id FROM mortise_job WHERE state = 'running'")
       return { jobId: job ? String(job.id) : null, written: seen }
     },
-    expectDone: async (report, { jobId, written }) => {
+    expectDone: async (verb, report, { jobId, written }) => {
       const id = expect.stringMatching(/^[0-9a-f]{16}$/)
       // Where nothing runs any more although all is written, only the report was lost.
-      const counts = jobId || written === 0 ? { done: VALUES } : { done: 0, current: VALUES }
+      const isNew = jobId === null && written > 0
+      const isDoneAgain = isNew && verb === 'reencrypt'
+      const counts = isNew && !isDoneAgain ? { done: 0, current: VALUES } : { done: VALUES }
       expect(report).toMatchObject({ jobId: jobId ?? id, keyId, ...counts, skipped: 0 })
       expect(report.failed).toMatchObject([{ primaryKey: { id: String(DAMAGED) } }])
-      expect(await world.writtenByJobs()).toEqual({ seen: VALUES, counted: VALUES })
+      const all = isDoneAgain ? 2 * VALUES : VALUES
+      expect(await world.writtenByJobs()).toEqual({ seen: all, counted: all })
       expect(await keysInUse(observer)).toEqual({ [keyId]: VALUES, [String(previousKeyId)]: 1 })
       await expectTwoRecords(world, String(report.jobId))
       await expectValues(world)

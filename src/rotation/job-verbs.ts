@@ -29,6 +29,6 @@ const nothing = async (): Promise<null> => null
 export const JOB_VERBS: { readonly [Verb in keyof JobVerbOptions]: JobVerb<JobVerbOptions[Verb]> } =
   {
     rewrap: { define: defineRewrap, before: rewrapSubjectKeys },
-    reencrypt: { define: defineReencrypt, before: nothing },
+    reencrypt: { define: defineReencrypt, before: rewrapSubjectKeys },
     verify: { define: defineVerify, before: nothing },
   }

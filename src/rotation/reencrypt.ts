@@ -6,6 +6,8 @@ import { checkOptions, type JobOptions } from './job/job-options'
 import type { JobReport } from './job/job-report'
 import { type JobDefinition, runJob } from './job/run-job'
 import { reencryptTask } from './reencrypt-task'
+import { openRewrapKeys } from './rewrap-keys'
+import { rewrapSubjects, withSubjects } from './rewrap-subjects'
 
 /** How {@link reencrypt} runs, and on which values. */
 export interface ReencryptOptions extends JobOptions {
@@ -31,7 +33,7 @@ export interface ReencryptReport extends JobReport {
  *
  * Alone among all readers it takes envelopes whose row binding or subject differs from the declaration.
  * A value of a subject stays under the key of that subject, which is not made anew: its DEK is fresh, and
- * whoever has that key opens it. Values of shredded subjects stay as they are and count as dealt with.
+ * whoever has that key opens it. The wraps of these keys move to the active key, as in `rewrap`. Values of shredded subjects stay as they are and count as dealt with.
  * Index columns do not depend on DEKs and are not touched.
  *
  * One pass that reads and writes everything that is stored: pages end at 16 MiB of envelopes, so that a
@@ -56,9 +58,12 @@ export async function reencrypt(
   options: ReencryptOptions = {},
 ): Promise<ReencryptReport> {
   const schema = schemaOf(dataSource)
-  checkOptions(options).signal?.throwIfAborted()
+  const checked = checkOptions(options)
+  checked.signal?.throwIfAborted()
   const job = await defineReencrypt(schema, options)
-  const report = await runJob(schema, job, options)
+  const { keyring } = schema
+  const subjects = await rewrapSubjects(keyring, await openRewrapKeys(keyring), checked)
+  const report = withSubjects(await runJob(schema, job, options), subjects)
   const subjectFields = schema.tables.flatMap(({ columns }) =>
     columns.flatMap(({ field, subject }) => (subject === null ? [] : [field])),
   )

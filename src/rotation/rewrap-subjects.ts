@@ -1,6 +1,12 @@
 import { type Keyring, keyControl } from '../keys/keyring'
 import type { CheckedOptions } from './job/job-options'
-import { type JobFailure, type JobTableReport, MAX_REPORTED } from './job/job-report'
+import {
+  type JobFailure,
+  type JobReport,
+  type JobTableReport,
+  MAX_REPORTED,
+  sumCounts,
+} from './job/job-report'
 import type { RewrapKeys } from './rewrap-keys'
 
 /** Where the keys of subjects stand in reports, whatever the key store. */
@@ -14,6 +20,14 @@ export const SUBJECT_KEYS = {
 interface SubjectsOutcome {
   readonly report: JobTableReport
   readonly failed: readonly JobFailure[]
+}
+
+/** The report of a job with that of the subject keys before it. */
+export function withSubjects(report: JobReport, subjects: SubjectsOutcome | null): JobReport {
+  if (subjects === null) return report
+  const tables = [subjects.report, ...report.tables]
+  const failed = [...subjects.failed, ...report.failed].slice(0, MAX_REPORTED)
+  return { ...report, ...sumCounts(tables), failed, tables }
 }
 
 /**

@@ -1,10 +1,10 @@
 import type { EncryptedSchema } from '../schema'
 import { schemaOf } from '../schema'
 import { checkOptions, type JobOptions } from './job/job-options'
-import { type JobReport, type JobTableReport, MAX_REPORTED, sumCounts } from './job/job-report'
+import type { JobReport, JobTableReport } from './job/job-report'
 import { type JobDefinition, runJob } from './job/run-job'
 import { openRewrapKeys, type RewrapKeys } from './rewrap-keys'
-import { rewrapSubjects } from './rewrap-subjects'
+import { rewrapSubjects, withSubjects } from './rewrap-subjects'
 import { rewrapTask } from './rewrap-task'
 
 /** What a rewrap did. */
@@ -42,11 +42,7 @@ export async function rewrap(dataSource: object, options: JobOptions = {}): Prom
   const definition = await rewrapDefinition(schema, keys)
   const subjects = await rewrapSubjects(schema.keyring, keys, checked)
   const report = await runJob(schema, definition, options)
-  const { targetId: keyId } = keys
-  if (subjects === null) return { keyId, ...report }
-  const tables = [subjects.report, ...report.tables]
-  const failed = [...subjects.failed, ...report.failed].slice(0, MAX_REPORTED)
-  return { keyId, ...report, ...sumCounts(tables), failed, tables }
+  return { keyId: keys.targetId, ...withSubjects(report, subjects) }
 }
 
 /** The job of {@link rewrap} as it would begin now. */

@@ -4,6 +4,7 @@ import { defineField, type FieldOptions } from '../../src/field'
 import { memoryKeyStore } from '../../src/key-store/memory'
 import type { Keyring } from '../../src/keys/keyring'
 import { generateRootKey } from '../../src/providers/in-app'
+import { census } from '../../src/rotation/census'
 import { MAX_PAGE_BYTES } from '../../src/rotation/job/page-statement'
 import { disableKey } from '../../src/rotation/key-state'
 import { reencrypt } from '../../src/rotation/reencrypt'
@@ -319,9 +320,16 @@ describe('reencrypt of a field whose declaration changed', () => {
     await execute("INSERT INTO person VALUES (1, 'ada', $1, $2)", own[0], own[1])
     await execute("INSERT INTO person VALUES (2, 'ada', $1, NULL)", foreign[0])
     await execute('INSERT INTO person VALUES (3, NULL, $1, NULL)', own[0])
-    await rotateKek(keyring, { purpose: 'data' })
-    const report = await reencrypt(as({ subject: true }, { subject: owner }))
-    expect(report).toMatchObject({ done: 2, failedCount: 2 })
+    const { keyId } = await rotateKek(keyring, { purpose: 'data' })
+    target = as({ subject: true }, { subject: owner })
+    const report = await reencrypt(target)
+    expect(report).toMatchObject({ keyId, done: 4, failedCount: 2 })
+    expect(report.tables).toMatchObject([
+      { table: 'mortise_subject_key', done: 2 },
+      { table: 'person', done: 2, failedCount: 2 },
+    ])
+    const wraps = (await census(target)).filter(({ table }) => table === 'mortise_subject_key')
+    expect(wraps).toMatchObject([{ keyId, count: 2 }])
     expect(report.failed.map(({ code }) => code)).toEqual(Array(2).fill('ERR_DECRYPTION_FAILED'))
     const [first] = await people()
     expect(keyIdIn(first?.email as Buffer)).toBe(keyIdIn(own[0] as Buffer))

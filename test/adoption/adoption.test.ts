@@ -7,6 +7,7 @@ import { Encrypted, type EncryptedOptions } from '../../src/typeorm'
 import { createDatabase, type TestDatabase } from '../database'
 import type { Version } from '../integration/adoption/people'
 import { type Instance, migrate, startInstance } from '../integration/adoption/start-instance'
+import { pendingStatements } from '../typeorm/data-source'
 
 interface Person {
   id: number
@@ -14,7 +15,7 @@ interface Person {
   age: number | null
 }
 
-const EMAIL = { type: 'varchar', length: 80, nullable: true } as const
+const EMAIL = { type: 'varchar', length: 80, nullable: true, unique: true } as const
 const AGE = { type: 'integer', nullable: true } as const
 
 function personIn(version: Version, more: Partial<EncryptedOptions> = {}): new () => Person {
@@ -237,7 +238,11 @@ describe('a migration', () => {
   })
 
   it('never drops a column that holds values', async () => {
-    const { verified } = await beginVerified()
+    const { dual, verified } = await beginVerified()
+    expect([
+      await pendingStatements(dual.dataSource),
+      await pendingStatements(verified.dataSource),
+    ]).toEqual([[], []])
     const early = await start('after')
     const dropped = { code: 'ERR_WOULD_DROP_PLAINTEXT', message: expect.stringContaining('sealed') }
     await expect(migrate(early.dataSource)).rejects.toMatchObject(dropped)

@@ -7,7 +7,7 @@ import { createDatabase, type TestDatabase } from '../database'
 import { type Peer, startPeer } from './peer'
 
 const SLOW = process.env.SLOW === '1'
-const WORK_MS = SLOW ? 15_000 : 600
+const WORK_MS = SLOW ? 45_000 : 600
 /** SIGKILLs of each step. */
 const KILLS = SLOW ? 34 : 1
 const ROWS = 600

@@ -5,6 +5,7 @@ import type { SourceRow, TableTask } from '../job/table-task'
 import {
   type AdoptingColumn,
   type AdoptingTable,
+  bytesOfPlain,
   cellOf,
   columnPair,
   selectPlain,
@@ -32,6 +33,7 @@ export async function backfillTask(
       select: selectPlain(columns),
       joins: '',
       where: missing.join(' OR '),
+      bytes: bytesOfPlain(columns),
       parameters: [],
     },
     count: () =>

@@ -7,6 +7,7 @@ import { type OpenedValue, openRows } from '../open-rows'
 import {
   type AdoptingColumn,
   type AdoptingTable,
+  bytesOfPlain,
   cellOf,
   columnPair,
   selectPlain,
@@ -42,6 +43,7 @@ export async function verifyTask(context: VerifyContext, table: AdoptingTable): 
       select: selectPlain(columns),
       joins: '',
       where: held.join(' OR '),
+      bytes: bytesOfPlain(columns),
       parameters: [],
     },
     count: () => countValues(context.query, table, { total: isHeld, current: () => 'FALSE' }),

@@ -32,10 +32,16 @@ export interface OpenedValue<T> extends StoredValue {
   readonly opened: T
 }
 
-/** How the rows of a table are opened. */
+/** A value that did not open. */
+export interface FailedOpening extends Pick<StoredValue, 'row' | 'place' | 'column'> {
+  readonly code: MortiseErrorCode
+}
+
+/** How rows are opened. */
 export interface RowOpening<T> {
   readonly access: KeyAccess
-  readonly table: EncryptedTable
+  readonly columns: readonly EncryptedTableColumn[]
+  /** The primary key, for envelopes that are bound to one which is not declared any more. */
   readonly keys: readonly KeyColumn[]
   /** The envelope in what was read as `e1`, `e2`… */
   envelopeOf(stored: unknown, column: EncryptedTableColumn): Buffer
@@ -49,7 +55,7 @@ export interface OpenedPage<T> {
   readonly opened: readonly OpenedValue<T>[]
   /** Values whose subject was shredded. */
   readonly shredded: readonly StoredValue[]
-  readonly failed: readonly FailedValue[]
+  readonly failed: readonly FailedOpening[]
   readonly keys: OpeningKeys
 }
 
@@ -86,7 +92,7 @@ export async function openPage<T>(
     const result = attempt(() => {
       return { ...value, opened: opening.open(opener, value, subjectRefOf(value, keys, refs)) }
     })
-    if (isMortiseError(result)) failed.push(failureOf(value, result.code))
+    if (isMortiseError(result)) failed.push({ ...value, code: result.code })
     else opened.push(result)
   }
   return { opened, shredded, failed, keys }
@@ -104,11 +110,11 @@ function readRows<T>(
   opening: RowOpening<T>,
   rows: readonly SourceRow[],
   needed: KeyRequestBuilder,
-): { readonly values: StoredValue[]; readonly failed: FailedValue[] } {
+): { readonly values: StoredValue[]; readonly failed: FailedOpening[] } {
   const values: StoredValue[] = []
-  const failed: FailedValue[] = []
+  const failed: FailedOpening[] = []
   for (const row of rows) {
-    for (const [place, column] of opening.table.columns.entries()) {
+    for (const [place, column] of opening.columns.entries()) {
       const stored = row.values[`e${place + 1}`]
       if (stored === null || stored === undefined) continue
       const value = attempt(() => {
@@ -116,7 +122,7 @@ function readRows<T>(
         needed.add(read.envelope, read.context)
         return read
       })
-      if (isMortiseError(value)) failed.push(failureOf({ row, column }, value.code))
+      if (isMortiseError(value)) failed.push({ row, place, column, code: value.code })
       else values.push(value)
     }
   }
@@ -124,12 +130,12 @@ function readRows<T>(
 }
 
 function readValue<T>(
-  { table, keys, envelopeOf, contextOf }: RowOpening<T>,
+  { columns, keys, envelopeOf, contextOf }: RowOpening<T>,
   row: SourceRow,
   place: number,
   stored: unknown,
 ): StoredValue {
-  const column = table.columns[place] as EncryptedTableColumn
+  const column = columns[place] as EncryptedTableColumn
   const envelope = envelopeOf(stored, column)
   const context = contextOf(place, checkPrefix(envelope, column.field))
   const subject = column.subject?.idOf(row.values[`s${place + 1}`]) ?? null

@@ -6,7 +6,7 @@ import type { EncryptedTable, EncryptedTableColumn } from '../schema'
 import { keyColumns } from './job/key-columns'
 import { replaceRows } from './job/replace-rows'
 import type { PageWork, SourceRow, TableTask } from './job/table-task'
-import { openPage, type RowOpening } from './opened-page'
+import { failureOf, openPage, type RowOpening } from './opened-page'
 import {
   countWanted,
   replacedEnvelopes,
@@ -37,7 +37,7 @@ export async function reencryptTask(
   const keys = await keyColumns(query, table)
   const replace = replaceRows(table, keys, replacedEnvelopes(table))
   const opening: RowOpening<Uint8Array> = {
-    ...{ access, table, keys },
+    ...{ access, keys, columns: table.columns },
     envelopeOf: (stored, { form, field }) => fromStored(stored, form, field),
     contextOf: contextsAsSealed(table, access.domain),
     open: (opener, { envelope, context: field, rowId }, subjectRef) =>
@@ -73,7 +73,7 @@ async function reencryptPage(
   const sealing = dryRun ? { resealed: [], failed: [] } : await sealRows(access, keys, plan.planned)
   return {
     values: plan.planned.length - sealing.failed.length + shredded.length,
-    failed: [...failed, ...plan.failed, ...sealing.failed],
+    failed: [...failed.map((one) => failureOf(one, one.code)), ...plan.failed, ...sealing.failed],
     write: async (query) => {
       const { done, left } = await write(query, sealing.resealed)
       return { done: done + shredded.length, left }

@@ -4,7 +4,7 @@ import type { Query } from '../key-store/store'
 import type { KeyAccess } from '../keys/access'
 import type { EncryptedTable, EncryptedTableColumn } from '../schema'
 import { keyColumns } from './job/key-columns'
-import type { FailedValue, PageWork, RowSource, SourceRow, TableTask } from './job/table-task'
+import type { PageWork, RowSource, SourceRow, TableTask } from './job/table-task'
 import { attempt } from './one-value'
 import { failureOf, openPage, type RowOpening, subjectColumns } from './opened-page'
 import { countWanted } from './reencrypt-statements'
@@ -42,7 +42,7 @@ export async function verifyTask(
   const verified = { table, indexes, open }
   const { domain } = access
   const opening: RowOpening<unknown> = {
-    ...{ access, table, keys },
+    ...{ access, keys, columns: table.columns },
     envelopeOf: (stored, { form, field }) => fromStored(stored, open ? form : 'bytea', field),
     contextOf: (place) => (table.columns[place] as EncryptedTableColumn).definition.context(domain),
     open: (opener, { envelope, context, rowId }, subjectRef) =>
@@ -94,7 +94,7 @@ async function verifyPage(
   rows: readonly SourceRow[],
 ): Promise<PageWork> {
   const { opened, shredded, failed } = await openPage(opening, rows)
-  const wrong: FailedValue[] = []
+  const wrong = failed.map((one) => failureOf(one, one.code))
   let values = 0
   for (const value of opened) {
     const fits = attempt(() => indexesFit(verified, value))
@@ -113,7 +113,7 @@ async function verifyPage(
       }
     }
   }
-  return { values, failed: [...failed, ...wrong], write: async () => ({ done: values, left: [] }) }
+  return { values, failed: wrong, write: async () => ({ done: values, left: [] }) }
 }
 
 interface Place {

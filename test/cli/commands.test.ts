@@ -188,6 +188,7 @@ describe('mortise on a DataSource', () => {
   it('a second signal ends it at once, and what is written stays', async () => {
     await rotate()
     await client.query('BEGIN; LOCK TABLE person IN EXCLUSIVE MODE')
+    const delivered: boolean[] = []
     let interrupted: Promise<void> | undefined
     const interrupt = async (kill: Kill): Promise<void> => {
       const waiting = 'SELECT 1 FROM pg_locks WHERE NOT granted'
@@ -195,7 +196,7 @@ describe('mortise on a DataSource', () => {
       // What npx hands on in the same moment is no second signal.
       for (const pause of [0, 100, 700]) {
         await setTimeout(pause)
-        kill('SIGINT')
+        delivered.push(kill('SIGINT'))
       }
     }
     const stopped = await onData('rewrap', {
@@ -205,6 +206,7 @@ describe('mortise on a DataSource', () => {
     })
     await interrupted
     await client.query('COMMIT')
+    expect(delivered).toEqual([true, true, true])
     expect(stopped.code).toBe(130)
     expect(stopped.stderr).not.toContain('run the same command again')
     expect((await onData('rewrap --quiet')).code).toBe(0)

@@ -26,10 +26,10 @@ const OVER: readonly MortiseErrorCode[] = ['ERR_JOB_SUPERSEDED', 'ERR_JOB_CANCEL
  */
 export async function workShard(queue: Queue, data: unknown, side: WorkerSide): Promise<void> {
   const message = readMessage<ShardMessage>(data, queue.schema().keyring.domain)
-  const time = AbortSignal.timeout(message.limits.expireInSeconds * 500)
-  const signal = AbortSignal.any([side.signal, time])
+  const time = new AbortController()
+  const signal = AbortSignal.any([side.signal, time.signal])
   try {
-    await workOn(queue, message, { ...side, signal })
+    await workOn(queue, message, { ...side, signal }, time)
   } catch (error) {
     if (isMortiseError(error) && OVER.includes(error.code)) return
     if (!signal.aborted || error !== signal.reason) {
@@ -40,14 +40,26 @@ export async function workShard(queue: Queue, data: unknown, side: WorkerSide): 
   }
 }
 
-async function workOn(queue: Queue, message: ShardMessage, side: WorkerSide): Promise<void> {
-  const { verb, jobId, shard } = message
+async function workOn(
+  queue: Queue,
+  message: ShardMessage,
+  side: WorkerSide,
+  time: AbortController,
+): Promise<void> {
+  const { verb, jobId, shard, limits } = message
   const schema = queue.schema()
   const options = jobOptions(message, side)
   const definition = await JOB_VERBS[verb].define(schema, options)
   const job = await joinJob(schema, definition, options, jobId)
   if (job === null) return
-  await job.work(shard)
+  // Counted from here, so that each message gets on by a page, however slow the server is.
+  const over = () => time.abort(new Error('the time of the message is over'))
+  const timer = setTimeout(over, limits.expireInSeconds * 500)
+  try {
+    await job.work(shard)
+  } finally {
+    clearTimeout(timer)
+  }
   if ((await job.open()).length === 0) await job.report()
 }
 

@@ -26,7 +26,7 @@ const queue = createRotationQueue(dataSource, { boss })
 const workers = await queue.work({
   pollingSeconds: 1,
   // Slow enough to be killed in the middle.
-  pauseWhile: () => new Promise((resolve) => setTimeout(resolve, 15, false)),
+  pauseWhile: () => new Promise((resolve) => setTimeout(resolve, 25, false)),
 })
 console.log('ready')
 for await (const _ of process.stdin);

@@ -13,7 +13,7 @@ import { encryptedColumn, withEncryption } from '../../src/typeorm'
 import { userProject } from '../built-package'
 import { createDatabase } from '../database'
 
-const ROWS = 4000
+const ROWS = 2400
 const secret = generateRootKey()
 let dataSource: DataSource
 let keyring: Keyring
@@ -76,8 +76,8 @@ describe('four workers in processes of their own', () => {
     const { keyId } = await rotateKek(keyring, { purpose: 'data' })
     const queue = createRotationQueue(dataSource, { boss })
     const { jobId, shards } = await queue.start('rewrap', {
-      ...{ shardRows: 500, batchSize: 50, leaseSeconds: 1 },
-      ...{ expireInSeconds: 3, retryDelay: 1 },
+      ...{ shardRows: 300, batchSize: 30, leaseSeconds: 1 },
+      ...{ expireInSeconds: 6, retryDelay: 1 },
     })
     expect(shards).toBeGreaterThan(4)
     await until(async () => (await done()) > ROWS / 4)
@@ -103,5 +103,5 @@ describe('four workers in processes of their own', () => {
     ])
     const values = (await census(dataSource)).filter(({ format }) => format !== null)
     expect(values).toMatchObject([{ keyId, count: ROWS }])
-  })
+  }, 60_000)
 })

@@ -134,6 +134,13 @@ describe('a job on a queue', () => {
     expect(verifying).toMatchObject({ jobId: verified.jobId, tables: [{ done: ROWS }] })
   })
 
+  it('has the keys of subjects moved by whoever starts it', async () => {
+    await seal(target.keyring, { email: 'bob@example.com' }, { subject: '7' })
+    await rotateKek(target.keyring, { purpose: 'data' })
+    const { done } = await queue.start('rewrap', SMALL)
+    expect(done).toMatchObject({ table: 'mortise_subject_key', done: 1, failedCount: 0 })
+  })
+
   it('has one message for each open shard, however often it is started', async () => {
     const { jobId } = await queue.start('rewrap', SMALL)
     expect(await queue.start('rewrap', SMALL)).toMatchObject({ jobId, shards: 3 })

@@ -75,7 +75,9 @@ export function jobText(report: JobReport, done: string, more = ''): string[] {
       ['table', done, 'current', 'skipped', 'failed'],
       tables.map((one) => [one.table, one.done, one.current, one.skipped, one.failedCount]),
     ),
-    ...(skipped > 0 ? ['Skipped values were being written by others: run it again.'] : []),
+    ...(skipped > 0
+      ? ['Skipped values were being written by others: run it again with --retry.']
+      : []),
     ...failed.slice(0, SHOWN_FAILURES).map(failureText),
     ...(failedCount > SHOWN_FAILURES ? [`… ${grouped(failedCount)} failed in all`] : []),
   ]

@@ -40,6 +40,7 @@ export async function cancelJob(
   const job = jobOf(found)
   const subject = { verb: found.verb as HistoryVerb, parameters: job.parameters, keyIds: [] }
   await jobHistory(keyring, subject, { actor, reason }).ended(job, null)
-  await query(sql.cancel, [jobId])
-  return { verb: subject.verb }
+  // One that ended in this moment is refused like any other.
+  if ((await query(sql.cancel, [jobId])).length > 0) return { verb: subject.verb }
+  return cancelJob(dataSource, { jobId, actor, reason })
 }

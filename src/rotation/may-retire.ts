@@ -5,6 +5,7 @@ import { keyNotFound } from '../keys/key-use'
 import { type Keyring, keyControl } from '../keys/keyring'
 import { type EncryptedSchema, schemaOf } from '../schema'
 import { type CensusRow, census, INDEX_RECORDS } from './census'
+import { tablesWithHiddenRows } from './hidden-rows'
 import { SUBJECT_KEYS } from './rewrap-subjects'
 import { tablePath } from './table-path'
 import { unfinishedJobs } from './unfinished-jobs'
@@ -145,11 +146,8 @@ function jobNeed({ id, verb }: { readonly id: string; readonly verb: string }): 
 async function hiddenRows({ tables, query }: EncryptedSchema): Promise<KeyNeed[]> {
   const what =
     'a table whose row-level security hides rows from this role: ask as a role that sees all of them (BYPASSRLS)'
-  const hidden = await query(
-    'SELECT t.path FROM unnest($1::text[]) AS t(path) WHERE row_security_active(t.path)',
-    [tables.map(tablePath)],
-  )
-  return hidden.map(({ path }) => ({ place: String(path), count: 1, what }))
+  const hidden = await tablesWithHiddenRows(query, tables)
+  return hidden.map((table) => ({ place: tablePath(table), count: 1, what }))
 }
 
 /** Fields of the domain whose values nobody has counted. */

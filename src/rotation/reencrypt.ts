@@ -1,13 +1,16 @@
+import { toHex } from '../bytes'
+import { sha256 } from '../crypto/hash'
 import { MortiseError } from '../errors'
-import type { SealingKey } from '../keys/access'
+import type { KeyAccess, SealingKey } from '../keys/access'
 import { keyAccess } from '../keys/keyring'
-import { type EncryptedSchema, schemaOf } from '../schema'
+import { type EncryptedSchema, type EncryptedTable, schemaOf } from '../schema'
 import { checkOptions, type JobOptions } from './job/job-options'
 import type { JobReport } from './job/job-report'
 import { type JobDefinition, runJob } from './job/run-job'
 import { reencryptTask } from './reencrypt-task'
 import { openRewrapKeys } from './rewrap-keys'
 import { rewrapSubjects, withSubjects } from './rewrap-subjects'
+import { tableLabel } from './table-path'
 
 /** How {@link reencrypt} runs, and on which values. */
 export interface ReencryptOptions extends JobOptions {
@@ -49,7 +52,7 @@ export interface ReencryptReport extends JobReport {
  *   table does not exist
  * @throws ERR_KEY_STATE where the active key was disabled meanwhile
  * @throws ERR_KEY_PROVIDER, ERR_KEY_STORE where keys cannot be had (`retryable`: run it again)
- * @throws ERR_JOB_SUPERSEDED where it was begun again after a rotation, or with other `keyIds`
+ * @throws ERR_JOB_SUPERSEDED where it was begun again after a rotation, with other `keyIds` or declarations
  * @throws ERR_HISTORY (`retryable`) where it is done, and its record is missing
  * @see docs/how-to/reencrypt.md
  */
@@ -84,8 +87,25 @@ export async function defineReencrypt(
   for (const table of tables) {
     tasks.push(await reencryptTask({ query, access, keyIds: wanted, dryRun }, table))
   }
-  const parameters = { keyId, keyIds: wanted?.join(' ') ?? null }
+  const parameters = {
+    keyId,
+    keyIds: wanted?.join(' ') ?? null,
+    declared: declaredAs(tables, access),
+  }
   return { verb: 'reencrypt', parameters, keyIds: [keyId], tasks }
+}
+
+const DIGEST_DIGITS = 16
+
+/** A digest of what values are sealed as: nobody goes on with a job that seals them as something else. */
+function declaredAs(tables: readonly EncryptedTable[], { domain }: KeyAccess): string {
+  const columns = tables.flatMap((table) =>
+    table.columns.map(({ column, definition, subject }) => {
+      const { rowBound, pad, compressed } = definition.context(domain)
+      return [tableLabel(table), column, subject?.column ?? null, rowBound, pad, compressed]
+    }),
+  )
+  return toHex(sha256(Buffer.from(JSON.stringify(columns)))).slice(0, DIGEST_DIGITS)
 }
 
 function checkKeyIds(keyIds: readonly string[]): readonly string[] {

@@ -220,6 +220,24 @@ describe('reencrypt', () => {
     expect(await reencrypt(target, { retry: true })).toMatchObject({ skipped: 0 })
     expect(commitmentIn((await people())[1]?.email)).not.toBe(commitmentIn(before[1]?.email))
   })
+
+  it('counts what fails in such a row once, however often it is read', async () => {
+    await insertPeople(1)
+    await execute("UPDATE person SET phone = '\\xe100'")
+    const client = await tables.connect()
+    try {
+      await client.query('BEGIN')
+      await client.query('SELECT 1 FROM person FOR UPDATE')
+      const report = await reencrypt(target)
+      expect(report).toMatchObject({ done: 0, skipped: 1, failedCount: 1 })
+      expect(report.failed).toHaveLength(1)
+    } finally {
+      await client.query('ROLLBACK')
+      client.release()
+    }
+    const retried = await reencrypt(target, { retry: true })
+    expect(retried).toMatchObject({ done: 1, skipped: 0, failedCount: 1 })
+  })
 })
 
 /** Runs once, before the first statement that matches. */
@@ -391,6 +409,17 @@ describe('reencrypt of a field whose declaration changed', () => {
     await expect(
       open(makeKeyring({ store, secret }), 'email', row?.email as Buffer, { subject: 'bob' }),
     ).rejects.toMatchObject({ code: 'ERR_SUBJECT_SHREDDED' })
+  })
+
+  it('does not go on with a job that sealed values as another declaration says', async () => {
+    await insertPeople(4)
+    const stop = new AbortController()
+    const onProgress = ({ done }: { done: number }) => done >= 4 && stop.abort(new Error('stop'))
+    const options = { batchSize: 2, signal: stop.signal, onProgress }
+    await expect(reencrypt(target, options)).rejects.toThrow('stop')
+    expect(await reencrypt(as({ pad: 512 }))).toMatchObject({ done: 8 })
+    const lengths = (await people()).map(({ email }) => email?.length)
+    expect(lengths).toEqual([610, 610, 610, 610])
   })
 
   it('begins and ceases to pad and to compress', async () => {

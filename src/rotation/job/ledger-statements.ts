@@ -71,7 +71,7 @@ export function ledgerStatements(schema: string | null): LedgerStatements {
       WHERE s.job_id = $1`,
     find: `SELECT verb, state, ${columns} FROM ${job} WHERE domain = $1 AND id = $2`,
     cancel: `UPDATE ${job} SET state = 'cancelled', ended_at = clock_timestamp()
-      WHERE id = $1 AND state = 'running'`,
+      WHERE id = $1 AND state = 'running' RETURNING 1`,
     noteStop: `UPDATE ${shard} SET stop_code = $3 WHERE job_id = $1 AND shard = $2::integer
       AND state <> 'done' AND lease_until IS NULL`,
     stateOf: `SELECT state FROM ${job} WHERE id = $1`,
@@ -93,8 +93,9 @@ export function ledgerStatements(schema: string | null): LedgerStatements {
     release: `UPDATE ${shard} SET lease_until = NULL, owner = NULL WHERE ${SHARD}`,
     leaveRange: `UPDATE ${shard} SET state = 'left' WHERE ${SHARD}`,
     finish: `UPDATE ${shard} SET state = 'done', lease_until = NULL, owner = NULL WHERE ${SHARD}`,
-    settle: `DELETE FROM ${row} WHERE job_id = $1 AND shard = $2::integer AND code = 'left'
-      AND row_key = ANY ($3::text[])`,
+    settle: `WITH known AS (DELETE FROM ${row} WHERE job_id = $1 AND shard = $2::integer
+        AND row_key = ANY ($3::text[]) RETURNING code)
+      SELECT count(*) FILTER (WHERE code <> 'left')::text AS failed FROM known`,
     insertRows: `INSERT INTO ${row} (job_id, shard, row_key, column_name, code, amount)
       SELECT $1, $2::integer, u.row_key, u.column_name, u.code, u.amount
       FROM unnest($3::text[], $4::text[], $5::text[], $6::integer[])

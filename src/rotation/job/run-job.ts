@@ -1,6 +1,7 @@
 import { hostname } from 'node:os'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { EncryptedSchema } from '../../schema'
+import { refuseHiddenRows } from '../hidden-rows'
 import { tableLabel } from '../table-path'
 import { dryLedger } from './dry-ledger'
 import { type JobHistory, type JobSubject, jobHistory } from './job-history'
@@ -54,7 +55,7 @@ const ASK_AGAIN_MS = 250
 /**
  * Runs a job to its end, or goes on with one that was interrupted.
  *
- * @throws ERR_CONFIG for options out of range, and missing tables
+ * @throws ERR_CONFIG for options out of range, missing tables, and a role that may not see every row
  * @throws ERR_JOB_SUPERSEDED where another run took this one's place
  * @throws the signal's reason; what the verb's work throws, after the other workers have stopped
  */
@@ -76,6 +77,7 @@ export async function beginJob(
 ): Promise<OpenJob> {
   const options = checkOptions(given)
   options.signal?.throwIfAborted()
+  await checkTables(schema, definition)
   const history = jobHistory(schema.keyring, definition, options)
   const ledger = await openLedger(schema, definition, options, history)
   await history.begun(ledger.job)
@@ -96,11 +98,19 @@ export async function joinJob(
 ): Promise<OpenJob | null> {
   const options = checkOptions(given)
   options.signal?.throwIfAborted()
+  await checkTables(schema, definition)
   const identity = identityOf(definition, options)
   const ledger = await joinStoredLedger(schema, identity, options.leaseSeconds, id)
   if (ledger === null) return null
   const history = jobHistory(schema.keyring, definition, options)
   return openJob({ schema, definition, options, ledger, history })
+}
+
+async function checkTables({ query }: EncryptedSchema, { tasks }: JobDefinition): Promise<void> {
+  await refuseHiddenRows(
+    query,
+    tasks.map(({ table }) => table),
+  )
 }
 
 /** What a process that takes part in a job has. */

@@ -71,7 +71,7 @@ async function runRange(run: ShardRun, task: TableTask, shard: Shard): Promise<v
 }
 
 async function runLeft(run: ShardRun, task: TableTask, shard: Shard): Promise<void> {
-  const { schema, ledger, options, signal } = run
+  const { schema, ledger, options, pace, signal } = run
   for (const wait of RETRY_AFTER_MS) {
     let after: RowKey | null = null
     for (;;) {
@@ -79,9 +79,11 @@ async function runLeft(run: ShardRun, task: TableTask, shard: Shard): Promise<vo
       if (wanted.length === 0) break
       if (after === null) await sleep(wait, undefined, { signal })
       signal.throwIfAborted()
+      await pace.before(signal)
       const { rows, settled } = await readKeys(schema.query, task, wanted)
       await runPage(run, task, shard, rows, { cursor: null, settled })
       after = settled.at(-1) as RowKey
+      await pace.after(rows.length, signal)
     }
     if (after === null) return
   }

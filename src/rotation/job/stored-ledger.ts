@@ -3,15 +3,9 @@ import { MortiseError, type MortiseErrorCode } from '../../errors'
 import type { Query } from '../../key-store/store'
 import type { EncryptedSchema } from '../../schema'
 import { askJobTables, jobOf } from './job-tables'
+import { keepRows, keyOf, keyText, settleRows } from './kept-rows'
 import type { RowKey } from './key-columns'
-import {
-  type Checkpoint,
-  type Job,
-  type JobTable,
-  LeaseLost,
-  type Ledger,
-  type Shard,
-} from './ledger'
+import { type Job, type JobTable, LeaseLost, type Ledger, type Shard } from './ledger'
 import { type LedgerStatements, ledgerStatements } from './ledger-statements'
 import type { PlannedShard } from './plan-shards'
 
@@ -165,8 +159,8 @@ function storedLedger(
 ): Ledger {
   const { id } = job
   // A job that others ended in the meantime is done.
-  const checkPlace = async (): Promise<void> => {
-    const [found] = await run(sql.stateOf, [id])
+  const checkPlace = async (query: Query): Promise<void> => {
+    const [found] = await query(sql.stateOf, [id])
     if (found?.state === 'cancelled') throw cancelled(job)
     if (found?.state !== 'running' && found?.state !== 'ended') throw superseded(job)
   }
@@ -176,11 +170,16 @@ function storedLedger(
       const [row] = await run(sql.claim, [id, owner, shard ?? null, leaseSeconds])
       if (row) return shardOf(row)
       const [open] = await run(sql.openShards, [id, shard ?? null])
-      await checkPlace()
+      await checkPlace(run)
       return Number(open?.count) === 0 ? null : 'busy'
     },
     ...leasedShards(run, sql, id, leaseSeconds, checkPlace),
-    counts: async () => new Map((await run(sql.counts, [id])).map(tableCounts)),
+    counts: async () => {
+      const rows = await run(sql.counts, [id])
+      // A job has shards for as long as it is kept.
+      if (rows.length === 0) await checkPlace(run)
+      return new Map(rows.map(tableCounts))
+    },
     failures: async (limit) =>
       (await run(sql.failures, [id, limit])).map((row) => ({
         table: String(row.table_name),
@@ -204,15 +203,17 @@ function leasedShards(
   sql: LedgerStatements,
   id: Job['id'],
   leaseSeconds: number,
-  checkPlace: () => Promise<void>,
+  checkPlace: (query: Query) => Promise<void>,
 ): LeasedShards {
   const held = ({ number, fence }: Shard): unknown[] => [id, number, fence]
   return {
     checkpoint: async (query, shard, done) => {
-      const counts = [leaseSeconds, done.done, done.failed.length, keyText(done.cursor)]
+      const failed = done.failed.length - (await settleRows(query, sql, [id, shard.number], done))
+      const counts = [leaseSeconds, done.done, failed, keyText(done.cursor)]
       const kept = await query(sql.checkpoint, [...held(shard), ...counts])
       if (kept.length === 0) {
-        await checkPlace()
+        // On the page's own connection: there may be no other.
+        await checkPlace(query)
         throw new LeaseLost(`shard ${shard.number} has been given to another worker`)
       }
       await keepRows(query, sql, [id, shard.number], done)
@@ -226,27 +227,6 @@ function leasedShards(
       return rows.map(({ row_key: key }) => keyOf(key) as RowKey)
     },
   }
-}
-
-async function keepRows(
-  query: Query,
-  sql: LedgerStatements,
-  place: readonly unknown[],
-  { failed, left, settled }: Checkpoint,
-): Promise<void> {
-  if (settled.length > 0) await query(sql.settle, [...place, settled.map(keyText)])
-  const rows = [
-    ...failed.map(({ key, column, code }) => ({ key, column, code, amount: 1 })),
-    ...left.map(({ key, amount }) => ({ key, column: '', code: 'left', amount })),
-  ]
-  if (rows.length === 0) return
-  await query(sql.insertRows, [
-    ...place,
-    rows.map(({ key }) => keyText(key)),
-    rows.map(({ column }) => column),
-    rows.map(({ code }) => code),
-    rows.map(({ amount }) => amount),
-  ])
 }
 
 function tableCounts(
@@ -269,14 +249,6 @@ function shardOf(row: Record<string, unknown>): Shard {
     onlyLeft: row.state === 'left',
     fence: Number(row.fence),
   }
-}
-
-function keyText(key: RowKey | null): string | null {
-  return key === null ? null : JSON.stringify(key)
-}
-
-function keyOf(text: unknown): RowKey | null {
-  return typeof text === 'string' ? (JSON.parse(text) as string[]) : null
 }
 
 function superseded({ id }: Job): MortiseError {

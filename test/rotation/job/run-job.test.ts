@@ -1,12 +1,13 @@
 import { beforeEach, describe, expect, it } from 'vitest'
 import type { Query } from '../../../src/key-store/store'
 import type { Keyring } from '../../../src/keys/keyring'
+import { cancelJob } from '../../../src/rotation/cancel-job'
 import { history } from '../../../src/rotation/history'
 import { keyColumns } from '../../../src/rotation/job/key-columns'
 import { replaceRows } from '../../../src/rotation/job/replace-rows'
-import { type JobDefinition, runJob } from '../../../src/rotation/job/run-job'
+import { beginJob, type JobDefinition, runJob } from '../../../src/rotation/job/run-job'
 import type { SourceRow, TableTask } from '../../../src/rotation/job/table-task'
-import { type EncryptedTable, schemaOf } from '../../../src/schema'
+import { type EncryptedSchema, type EncryptedTable, schemaOf } from '../../../src/schema'
 import { rejection } from '../../keys/fixtures'
 import { makeKeyring, type Target, tableOf, useTables } from '../tables'
 
@@ -214,6 +215,65 @@ describe('a job', () => {
   })
 })
 
+describe('a page of a job', () => {
+  it('needs one connection, also where the job was cancelled meanwhile', async () => {
+    const { query, transaction, ...rest } = schemaOf(target)
+    let isTaken = false
+    during = async () => {
+      during = undefined
+      const [job] = await execute('SELECT id FROM mortise_job')
+      await cancelJob(target, { jobId: String(job?.id) })
+    }
+    const schema: EncryptedSchema = {
+      ...rest,
+      query: async (sql, parameters) => {
+        if (isTaken && sql.includes('SELECT state')) throw new Error('no connection is left')
+        return query(sql, parameters)
+      },
+      transaction: (work) =>
+        transaction(async (run) => {
+          isTaken = true
+          return work(run).finally(() => {
+            isTaken = false
+          })
+        }),
+    }
+    await rejection(runJob(schema, await addOne(), LEASE), 'ERR_JOB_CANCELLED')
+    expect(await values()).toEqual([[0, ROWS]])
+  })
+
+  it('is not written where row-level security may hide rows', async () => {
+    await execute(`ALTER TABLE counter ENABLE ROW LEVEL SECURITY`)
+    await execute('CREATE ROLE mortise_tenant')
+    const client = await tables.connect()
+    await client.query('GRANT ALL ON ALL TABLES IN SCHEMA public TO mortise_tenant')
+    await client.query('SET ROLE mortise_tenant')
+    const query: Query = async (sql, given) => (await client.query(sql, [...given])).rows
+    try {
+      const blind = { ...schemaOf(target), query }
+      const { message } = await rejection(runJob(blind, await addOne(), LEASE), 'ERR_CONFIG')
+      expect(message).toContain('hide rows of counter')
+    } finally {
+      await client.query('RESET ROLE')
+      client.release()
+      await execute('ALTER TABLE counter DISABLE ROW LEVEL SECURITY')
+      await execute('DROP OWNED BY mortise_tenant')
+      await execute('DROP ROLE mortise_tenant')
+    }
+  })
+})
+
+describe('a report', () => {
+  it('is not one of nothing where somebody began the next job meanwhile', async () => {
+    const schema = schemaOf(target)
+    const job = await beginJob(schema, await addOne(), LEASE)
+    await job.work()
+    await run()
+    await run()
+    await rejection(job.report(), 'ERR_JOB_SUPERSEDED')
+  })
+})
+
 describe('rows that were left', () => {
   it('are kept with the job, and retry deals with them and no others', async () => {
     await execute('UPDATE counter SET n = -5 WHERE id IN (10, 500)')
@@ -260,6 +320,21 @@ describe('rows that were left', () => {
     during = undefined
     expect(await run()).toMatchObject({ done: ROWS, skipped: 0 })
     expect(await values()).toEqual([[1, ROWS]])
+  })
+
+  it('are held back like all others', async () => {
+    const client = await tables.connect()
+    try {
+      await client.query('BEGIN')
+      await client.query('UPDATE counter SET id = id WHERE id <= 200')
+      expect(await run()).toMatchObject({ skipped: 200 })
+    } finally {
+      await client.query('ROLLBACK')
+      client.release()
+    }
+    let asked = 0
+    await run({ retry: true, pauseWhile: () => ++asked < 0 })
+    expect(asked).toBe(8)
   })
 
   it('cannot be taken up where no such job ended', async () => {

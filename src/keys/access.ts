@@ -225,6 +225,8 @@ export interface KeyAccess {
    * @throws ERR_INDEX_CHANGED as {@link KeyAccess.indexStage}
    */
   knownIndexStage(fieldId: string): IndexStage | undefined
+  /** Field ids whose index a `reindex` is changing, read from the store now: no key is needed. */
+  changingFieldIds(): Promise<ReadonlySet<string>>
   /** How old what {@link KeyAccess.knownIndexStage} knows may get, for those who keep it new: ms. */
   readonly stalenessMs: number
 }

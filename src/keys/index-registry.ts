@@ -87,6 +87,13 @@ export class IndexRegistry {
     return [...new Set(records.filter(({ kind }) => kind === 'field').map(({ name }) => name))]
   }
 
+  /** See `KeyAccess.changingFieldIds`. */
+  async changingFieldIds(): Promise<ReadonlySet<string>> {
+    const { domain, store } = this.#source
+    const all = [...generationsByName(await store().loadIndexes(domain)).values()]
+    return new Set(all.flatMap(({ active, next }) => (next === null ? [] : [active.name])))
+  }
+
   /** The record of a declared name, as new as the staleness bound. */
   async record(name: IndexName, session?: Session): Promise<IndexRecord> {
     if (name.kind === 'subject') return this.#subjectRecord(name, session)

@@ -42,6 +42,7 @@ export function keyringAccess(parts: KeyringParts): KeyAccess {
     tokenKey: async (name, session) => open(() => tokenKeyOf(parts, name, session)),
     indexStage: async (fieldId, session) => open(() => registry.stage(fieldId, session)),
     knownIndexStage: (fieldId) => open(() => registry.knownStage(fieldId)),
+    changingFieldIds: async () => open(() => registry.changingFieldIds()),
     stalenessMs: parts.config.times.epochPollMs,
   }
 }

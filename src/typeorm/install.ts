@@ -108,7 +108,7 @@ export function withEncryption(dataSource: DataSource, options: EncryptionOption
     describeSchema(dataSource, options.keyring, columns)
     dataSource.subscribers.push(placeholderResolver(runtime))
   })
-  guardSchemaBuilder(dataSource, () => tables)
+  guardSchemaBuilder(dataSource, () => tables, keys)
   overrideBuilders(dataSource)
   overrideGeneratedMaps(dataSource)
   overrideInitialize(dataSource, runtime, options.requireKeys ?? false)

@@ -3,9 +3,11 @@ import { placeLabel, quote } from '../adoption/adopted-place'
 import { holdsPlain } from '../adoption/adoption-record'
 import { MortiseError } from '../errors'
 import type { Query } from '../key-store/store'
+import type { KeyAccess } from '../keys/access'
 import { type AdoptingColumn, placeOf } from './adopted-places'
 import { type AdoptionMigration, adoptionMigration, wouldDrop } from './adoption-migration'
 import { inTransaction } from './bracketed'
+import { checkBeside } from './check-beside'
 import { sealedColumnsOf } from './encrypted-column'
 import { holdsValues, howToKeepValues, type StoredColumn, storedColumns } from './stored-columns'
 
@@ -17,11 +19,13 @@ type SchemaBuilder = ReturnType<DataSource['driver']['createSchemaBuilder']>
  * refuses to go on where TypeORM would drop a column that still holds plaintext.
  *
  * @param metadatas - asked at every run; empty where the keys are kept elsewhere
+ * @param keys - tell which indexes are being changed; null where there are none to ask
  * @throws ERR_WOULD_DROP_PLAINTEXT from `synchronize` and `migration:generate`
  */
 export function guardSchemaBuilder(
   dataSource: DataSource,
   metadatas: () => readonly EntityMetadata[],
+  keys: KeyAccess | null,
 ): void {
   const { driver } = dataSource
   const create = driver.createSchemaBuilder.bind(driver)
@@ -29,6 +33,7 @@ export function guardSchemaBuilder(
     const builder = create()
     showTables(builder, metadatas)
     withAdoptions(builder, dataSource)
+    if (keys) checkFirst(builder, () => checkBeside(dataSource, keys))
     return builder
   }
 }
@@ -40,6 +45,19 @@ function showTables(builder: SchemaBuilder, metadatas: () => readonly EntityMeta
   Object.defineProperty(builder, name, {
     get: (): EntityMetadata[] => [...Reflect.get(own, name, builder), ...metadatas()],
   })
+}
+
+function checkFirst(builder: SchemaBuilder, check: () => Promise<void>): void {
+  const build = builder.build.bind(builder)
+  const log = builder.log.bind(builder)
+  builder.build = async () => {
+    await check()
+    return build()
+  }
+  builder.log = async () => {
+    await check()
+    return log()
+  }
 }
 
 /** The statements of adoptions, around those of TypeORM, which know nothing of triggers. */

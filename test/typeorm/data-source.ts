@@ -20,7 +20,7 @@ export function guardedDataSource(url: string, options: Partial<PostgresOptions>
     bindMetadata(dataSource.entityMetadatas, 'default')
     tables = await ownMetadatas(dataSource, MORTISE_TABLES)
   }
-  guardSchemaBuilder(dataSource, () => tables)
+  guardSchemaBuilder(dataSource, () => tables, null)
   return dataSource
 }
 

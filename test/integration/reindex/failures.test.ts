@@ -130,6 +130,20 @@ describe('reindex of a bound field with subjects, in a text column and a compoun
     expect(shredded).toMatchObject({ email_hmac: null, email_hmac_next: null })
   })
 
+  it('a version that does not declare the columns cannot drop them', async () => {
+    const { dataSource } = application
+    await expect(start(database.url, secret, Member, { synchronize: true })).rejects.toMatchObject({
+      code: 'ERR_INDEX_CHANGED',
+      message: expect.stringMatching(/Member\.email.*would drop/),
+    })
+    const member = (applications[0] as Application).dataSource
+    const { upQueries } = await dataSource.driver.createSchemaBuilder().log()
+    expect(upQueries).toEqual([])
+    await expect(member.driver.createSchemaBuilder().log()).rejects.toMatchObject({
+      code: 'ERR_INDEX_CHANGED',
+    })
+  })
+
   it('can be abandoned, and be begun again', async () => {
     const { dataSource } = application
     const members = dataSource.getRepository(ChangingMember)

@@ -1,6 +1,6 @@
 import { type DataSource, type EntityManager, EntityNotFoundError, type Logger } from 'typeorm'
-import { sealedColumnOf } from './encrypted-column'
-import { readsEncrypted } from './plan'
+import { sealedColumnOf, sealedColumnsOf } from './encrypted-column'
+import { internalsOf } from './internals'
 import { redactQueryError } from './redact'
 import { shownParameters } from './runtime'
 import { wrapProperty } from './wrap-property'
@@ -62,10 +62,16 @@ function redact(
 
 /** Keeps the parameters of a failed `getOneOrFail()` out of its error: any may be plaintext. */
 export function redactParameters(error: unknown, builder: object): unknown {
-  if (!(error instanceof EntityNotFoundError) || !readsEncrypted(builder)) return error
+  if (!(error instanceof EntityNotFoundError) || !asksSealed(builder)) return error
   const names = Object.keys((error.criteria ?? {}) as object)
   const hidden = Object.fromEntries(names.map((name) => [name, '[not shown]']))
   return new EntityNotFoundError(error.entityClass, hidden)
+}
+
+/** Also where a column that is being adopted is still read in clear. */
+function asksSealed(builder: object): boolean {
+  const { aliases } = internalsOf(builder).expressionMap
+  return aliases.some((one) => one.hasMetadata && sealedColumnsOf(one.metadata).length > 0)
 }
 
 /** Cuts tokens, buckets and envelopes out of what the DataSource's logger is shown. */

@@ -171,6 +171,26 @@ describe('a writer from before', () => {
   })
 })
 
+describe('an error about a property that is still read in clear', () => {
+  it('shows no value', async () => {
+    const dual = await beginDual()
+    await people(dual).save({ id: 5, email: 'secret@x', age: 5 })
+    const unique = await people(dual)
+      .insert({ id: 6, email: 'secret@x' })
+      .catch((error) => error)
+    expect(unique).toMatchObject({ driverError: { code: '23505' } })
+    const where = { email: 'secret2@x' }
+    const missing = await people(dual)
+      .findOneByOrFail(where)
+      .catch((error) => error)
+    const builder = people(dual).createQueryBuilder('p').where('p.email = :email', where)
+    const none = await builder.getOneOrFail().catch((error) => error)
+    for (const error of [unique.driverError.detail, missing.message, none.message]) {
+      expect(error).toEqual(expect.not.stringContaining('secret'))
+    }
+  })
+})
+
 describe('a declaration', () => {
   it('is refused where the database is not as far, and where it is past it', async () => {
     const dual = await beginDual()

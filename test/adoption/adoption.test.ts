@@ -277,6 +277,22 @@ describe('a migration', () => {
     expect(await people(verified).findOneByOrFail({ email: 'a@x' })).toMatchObject({ age: 1 })
   })
 
+  it('finds nothing left of what was set to null before the column was empty', async () => {
+    const { verified } = await beginVerified()
+    await adopt(verified.dataSource, { to: 'sealed' })
+    await people(verified).save({ id: 7, email: 'late@x', age: 7 })
+    const sealed = await start('sealed')
+    await people(sealed).save({ id: 7, email: null, age: 8 })
+    expect(await sql('SELECT email, age FROM person WHERE id = 7')).toEqual([
+      { email: 'late@x', age: 7 },
+    ])
+    expect(await adopt(sealed.dataSource, { to: 'sealed' })).toMatchObject({ done: 2, skipped: 0 })
+    expect(await sql('SELECT email, age FROM person WHERE id = 7')).toEqual([
+      { email: null, age: null },
+    ])
+    await migrate((await start('after')).dataSource)
+  })
+
   it('is refused where it would drop the column to change its type', async () => {
     await people(before).save({ id: 1, email: 'a@x', age: 1 })
     await sql('ALTER TABLE person ALTER COLUMN email TYPE text')

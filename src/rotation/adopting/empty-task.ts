@@ -5,7 +5,10 @@ import type { TableTask } from '../job/table-task'
 import { type AdoptingColumn, type AdoptingTable, columnPair } from './adopting-table'
 import { countValues } from './count-values'
 
-/** Empties the former columns of values that have an envelope. Nothing is read of them. */
+/**
+ * Empties the former columns, and reads nothing of them. All of them: what was verified has an envelope, and
+ * where that is NULL by now, the application has set the property to null.
+ */
 export async function emptyTask(query: Query, table: AdoptingTable): Promise<TableTask> {
   const { columns } = table
   const keys = await keyColumns(query, table)
@@ -40,17 +43,16 @@ export async function emptyTask(query: Query, table: AdoptingTable): Promise<Tab
 }
 
 function isFilled(column: AdoptingColumn): string {
-  const [plain, envelope] = columnPair(column)
-  return `(${plain} IS NOT NULL AND ${envelope} IS NOT NULL)`
+  return `(${columnPair(column)[0]} IS NOT NULL)`
 }
 
 function emptiedColumn(column: AdoptingColumn, at: number): ReplacedColumn {
-  const [plain, envelope] = columnPair(column)
+  const [plain] = columnPair(column)
   const wanted = `p.v${at + 1} IS NOT NULL`
   return {
     parameters: [{ name: `v${at + 1}`, cast: (text) => text }],
     wanted,
-    unchanged: `${wanted} AND ${envelope} IS NOT NULL`,
+    unchanged: wanted,
     assign: { [column.adopted.place.plainColumn]: 'NULL' },
     written: `${wanted} AND ${plain} IS NULL`,
   }

@@ -117,8 +117,12 @@ export async function holdsPlain(place: AdoptedPlace, query: Query): Promise<boo
   return row?.held !== false
 }
 
-/** Whether the table has no row. */
+/** Whether the table has no row; not where some may be hidden from this role. */
 export async function isEmptyTable(place: AdoptedPlace, query: Query): Promise<boolean> {
-  const [row] = await query(`SELECT EXISTS (SELECT 1 FROM ${placePath(place)}) AS held`, [])
+  const path = placePath(place)
+  const [row] = await query(
+    `SELECT row_security_active($1::text) OR EXISTS (SELECT 1 FROM ${path}) AS held`,
+    [path],
+  )
   return row?.held === false
 }

@@ -49,6 +49,8 @@ export function indexControl(source: IndexControlSource): IndexControl {
       const wanted = fieldRecord(domain, next)
       const indexKeyId = hasOwnKey(wanted) ? (await indexKey()).id : null
       const generation = (current.generation % MAX_GENERATION) + 1
+      // The change before this one may have been cut off within its last step.
+      if (current.state !== 'active') await this.advance(current, 'active')
       await store().insertIndexes([{ ...wanted, generation, indexKeyId, state: 'required' }])
       await snapshot.reloadAfterWrite()
     },

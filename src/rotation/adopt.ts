@@ -7,6 +7,7 @@ import { type AdoptingColumn, type AdoptingTable, adoptingTables } from './adopt
 import { backfillTask } from './adopting/backfill-task'
 import { emptyTask } from './adopting/empty-task'
 import { verifyTask } from './adopting/verify-task'
+import { refuseHiddenRows } from './hidden-rows'
 import { checkOptions, type JobOptions } from './job/job-options'
 import type { JobReport } from './job/job-report'
 import { type JobDefinition, runJob } from './job/run-job'
@@ -73,11 +74,13 @@ const STEPS: Readonly<Record<AdoptionState, Step>> = {
  * @see docs/how-to/encrypt-existing-data.md
  */
 export async function adopt(dataSource: object, options: AdoptOptions): Promise<AdoptReport> {
-  const { to, ...jobOptions } = options
+  const { to, ...given } = options
   const schema = schemaOf(dataSource)
   const step = STEPS[to]
   if (!step)
     throw new MortiseError('ERR_CONFIG', `to must be one of ${Object.keys(STEPS).join(', ')}`)
+  // Since a comparison that failed, writers from before may have changed any row.
+  const jobOptions = step.onFailure === null ? given : { ...given, retry: false }
   const { dryRun } = checkOptions(jobOptions)
   const recorded = await recordedStates(schema)
   const tables = adoptingTables(schema.tables, (column) =>
@@ -86,6 +89,7 @@ export async function adopt(dataSource: object, options: AdoptOptions): Promise<
   const columns = tables.flatMap((table) => table.columns)
   if (columns.length === 0) throw nothingToDo(to, step, recorded)
   checkDeclared(columns, step, to)
+  await refuseHiddenRows(schema.query, tables)
   const move = async (from: readonly RecordedState[], next: RecordedState | null) => {
     if (next !== null && !dryRun) await moveAll(schema, columns, from, next)
   }

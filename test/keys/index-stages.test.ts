@@ -117,6 +117,20 @@ describe('the stages of a change', () => {
     expect(await store.loadIndexes('default')).toHaveLength(1)
   })
 
+  it('that was cut off within its last step does not stand in the way of the next one', async () => {
+    const { start, generations, store } = processes()
+    const { control } = await start(between)
+    await control.begin((await generations()).active, made)
+    await control.advance((await generations()).next, 'emptied')
+    await control.remove((await generations()).active)
+    const { access: later, control: operator } = await start({ ...made, next: old })
+    const { active } = (await operator.generations()).get(FIELD) ?? {}
+    await operator.begin(active as IndexRecord, old)
+    expect(await later.indexStage(FIELD)).toMatchObject({ asks: ['current'], mayWrite: true })
+    const states = (await store.loadIndexes('default')).map(({ state }) => state)
+    expect(states.toSorted()).toEqual(['active', 'required'])
+  })
+
   it('another process sees a state within its bound, and not before it looks', async () => {
     const { start, generations } = processes()
     const [operator, other] = [await start(between), await start(between, 150)]

@@ -32,12 +32,16 @@ export function columnPair({ column, adopted }: AdoptingColumn): [plain: string,
 
 /**
  * What a page shows beside {@link openedColumns}, whose names are used here too: `a1`… the values in
- * clear, as the driver reads them, and `x`, the version of the row.
+ * clear, as the driver reads them, `h1`… whether they are not NULL, which the driver does not tell from
+ * the null of JSON, and `x`, the version of the row.
  */
 export function selectPlain(columns: readonly AdoptingColumn[]): string[] {
   return [
     'r.xmin::text AS x',
-    ...columns.map((column, i) => `${columnPair(column)[0]} AS a${i + 1}`),
+    ...columns.flatMap((column, i) => {
+      const [plain] = columnPair(column)
+      return [`${plain} AS a${i + 1}`, `(${plain} IS NOT NULL) AS h${i + 1}`]
+    }),
     ...openedColumns(columns),
   ]
 }
@@ -61,4 +65,9 @@ export function versionOf(row: SourceRow): string {
 /** What a row shows of a column: `a` in clear, `e` its envelope, `s` its subject, `o` its primary key. */
 export function cellOf(row: SourceRow, letter: 'a' | 's' | 'o' | 'e', column: number): unknown {
   return row.values[`${letter}${column + 1}`] ?? null
+}
+
+/** Whether a row has a value in clear. */
+export function holdsValue(row: SourceRow, column: number): boolean {
+  return row.values[`h${column + 1}`] === true
 }

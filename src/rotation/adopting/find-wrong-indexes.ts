@@ -2,6 +2,7 @@ import { tokenOf } from '../../blind-index/token'
 import type { Query } from '../../key-store/store'
 import type { KeyAccess } from '../../keys/access'
 import type { KeyColumn } from '../job/key-columns'
+import { endOfPage } from '../job/replace-rows'
 import { quote, tablePath } from '../table-path'
 import type { AdoptingColumn, AdoptingTable } from './adopting-table'
 import type { PlainValue } from './plain-values'
@@ -15,7 +16,7 @@ export interface IndexPlace {
 }
 
 /**
- * The values of a page, in the order of their rows, whose token or bucket in the database is another one than it must be. The database
+ * The values of a page whose token or bucket in the database is another one than it must be. The database
  * compares: one statement for each column that has an index.
  */
 export async function findWrongIndexes(
@@ -50,23 +51,17 @@ async function differing(
   const names = keys.map((_, i) => `k${i + 1}`)
   const sameRow = keys.map(({ name, type }, i) => `r.${name} = p.k${i + 1}::${type}`).join(' AND ')
   const arrays = ['n', 'h', 'b', ...names].map((_, i) => `$${i + 1}::text[]`).join(', ')
-  // Without the ends of the page PostgreSQL reads all of a small table for each page.
-  const end = (first: number) =>
-    keys.map(({ type }, i) => `$${first + i}::text::${type}`).join(', ')
   const stored = keys.map(({ name }) => `r.${name}`).join(', ')
-  const [from, upTo] = [4 + keys.length, 4 + 2 * keys.length]
   const rows = await query(
-    `SELECT p.n FROM unnest(${arrays}) AS p(n, h, b, ${names.join(', ')})
-      JOIN ${tablePath(table)} AS r ON ${sameRow}
-      WHERE (${stored}) >= (${end(from)}) AND (${stored}) <= (${end(upTo)})
+    `WITH page AS (SELECT * FROM unnest(${arrays}) AS p(n, h, b, ${names.join(', ')}))
+      SELECT p.n FROM page AS p JOIN ${tablePath(table)} AS r ON ${sameRow}
+      WHERE (${stored}) >= (${endOfPage(keys, '')}) AND (${stored}) <= (${endOfPage(keys, 'DESC')})
         AND (${differs.join(' OR ')})`,
     [
       values.map((_, i) => String(i)),
       tokens,
       buckets,
       ...names.map((_, i) => values.map(({ row }) => row.key[i])),
-      ...(values[0]?.row.key ?? []),
-      ...(values.at(-1)?.row.key ?? []),
     ],
   )
   return rows.map(({ n }) => values[Number(n)] as PlainValue)

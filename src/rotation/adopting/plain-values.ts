@@ -1,6 +1,6 @@
 import { isMortiseError, type MortiseErrorCode } from '../../errors'
 import type { FailedValue, SourceRow } from '../job/table-task'
-import { type AdoptingColumn, cellOf } from './adopting-table'
+import { type AdoptingColumn, cellOf, holdsValue } from './adopting-table'
 
 /** A value in clear, in its place. */
 export interface PlainValue {
@@ -26,9 +26,8 @@ export function plainValues(
   const failed: FailedValue[] = []
   for (const row of rows) {
     columns.forEach((column, at) => {
-      const stored = cellOf(row, 'a', at)
-      if (stored === null || !isWanted(row, at)) return
-      const value = attempt(() => column.adopted.valueOf(stored))
+      if (!holdsValue(row, at) || !isWanted(row, at)) return
+      const value = attempt(() => column.adopted.valueOf(cellOf(row, 'a', at)))
       if (value.ok) values.push({ row, at, column, value: value.result })
       else failed.push(failureOf({ row, column }, value.code))
     })

@@ -10,6 +10,7 @@ import {
   bytesOfPlain,
   cellOf,
   columnPair,
+  holdsValue,
   selectPlain,
 } from './adopting-table'
 import { byRow } from './backfill-task'
@@ -99,7 +100,7 @@ function isSame(
 function orphans(columns: readonly AdoptingColumn[], rows: readonly SourceRow[]): WrittenRow[] {
   return rows.flatMap((row) => {
     const places = columns.flatMap((_, at) =>
-      cellOf(row, 'a', at) === null && cellOf(row, 'e', at) !== null ? [at] : [],
+      !holdsValue(row, at) && cellOf(row, 'e', at) !== null ? [at] : [],
     )
     return places.length === 0 ? [] : [{ row, values: new Map(places.map((at) => [at, null])) }]
   })

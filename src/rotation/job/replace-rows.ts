@@ -88,10 +88,10 @@ function replaceStatement(
 }
 
 /**
- * The first or last key of the page. Without these bounds PostgreSQL reads all of a small table for
+ * The first or last key of `page`, whatever its order. Without these bounds PostgreSQL reads all of a small table for
  * each page, because it cannot know how close together the keys are.
  */
-function endOfPage(keys: readonly KeyColumn[], direction: '' | 'DESC'): string {
+export function endOfPage(keys: readonly KeyColumn[], direction: '' | 'DESC'): string {
   const typed = keys.map(({ type }, i) => `k${i + 1}::${type}`)
   const order = typed.map((key) => `${key} ${direction}`)
   return `SELECT ${typed.join(', ')} FROM page ORDER BY ${order.join(', ')} LIMIT 1`

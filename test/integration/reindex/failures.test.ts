@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Column, Entity, PrimaryColumn, Unique } from 'typeorm'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -106,6 +107,20 @@ describe('reindex of a bound field with subjects, in a text column and a compoun
     ])
     await members.delete(id(101))
     expect((await fieldsOf(application))[0]?.next).toBeNull()
+  })
+
+  it('is refused where row-level security hides rows, whose tokens would be missing', async () => {
+    const role = `tenant_${randomUUID().replaceAll('-', '')}`
+    const { dataSource } = application
+    await dataSource.query(`ALTER TABLE member ENABLE ROW LEVEL SECURITY; CREATE ROLE ${role};
+      GRANT ALL ON ALL TABLES IN SCHEMA public TO ${role}`)
+    const blind = await begin(ChangingMember, { extra: { options: `-c role=${role}` } })
+    await expect(reindex(blind.dataSource, { dryRun: true })).rejects.toMatchObject({
+      code: 'ERR_CONFIG',
+      message: expect.stringMatching(/row-level security may hide rows of member/),
+    })
+    await dataSource.query(`DROP OWNED BY ${role}; DROP ROLE ${role};
+      ALTER TABLE member DISABLE ROW LEVEL SECURITY`)
   })
 
   it('stops at rows that are not unique in the new index, names them, and goes on when they are', async () => {

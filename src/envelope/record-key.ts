@@ -41,11 +41,6 @@ function useKeyMaterial<T>(
   }
 }
 
-/** Step 5 of opening: whether a DEK is the one that a commitment pins. */
-export function isCommitted(dek: Uint8Array, domain: string, commitment: Uint8Array): boolean {
-  return useKeyMaterial(dek, domain, (_, derived) => equalConstantTime(derived, commitment))
-}
-
 /**
  * Steps 4 and 5 of opening: unwraps the DEK and compares the commitment. The only way to a stored
  * DEK; it is zeroed when `use` returns.
@@ -87,7 +82,7 @@ export async function wrapByProvider(
   if (wrapped.length < 1 || wrapped.length > MAX_PROVIDER_WRAP_BYTES) {
     throw new RangeError(`a provider's wrap is 1 to ${MAX_PROVIDER_WRAP_BYTES} bytes`)
   }
-  if (isCommitted(dek, key.domain, commitment)) return wrapped
+  if (equalConstantTime(deriveRecordKey(dek, key.domain).commitment, commitment)) return wrapped
   throw new MortiseError(
     'ERR_KEY_PROVIDER',
     `the provider of key ${key.id} changed the DEK that it was given to wrap, so its wrap is not to be trusted; run providerConformance of mortise/testing on it`,

@@ -1,8 +1,7 @@
 import { asBuffer, u8, u16 } from '../bytes'
 import { wrapKey } from '../crypto/key-wrap'
-import { withUnwrappedKeys, wrapKeys } from '../crypto/key-wrap-many'
 import { KEY_BYTES } from '../crypto/secret-key'
-import { isMortiseError, MortiseError } from '../errors'
+import { MortiseError } from '../errors'
 import type { DataKey, KeyKind, ProviderDeks, ProviderKey } from '../keys/access'
 import {
   COMMITMENT_BYTES,
@@ -16,7 +15,7 @@ import {
   readKeyId,
 } from './format'
 import { decryptionFailed } from './open'
-import { isCommitted, withDek, wrapByProvider } from './record-key'
+import { withDek, wrapByProvider } from './record-key'
 
 /**
  * Moves an envelope to another key: its DEK is wrapped again, the ciphertext is copied unchanged.
@@ -75,62 +74,8 @@ export function rewrapKeyBlock(
     wrapKey(to.dekWrapKey, dek),
   )
   if (wrapped === null) throw decryptionFailed(undefined)
-  return keyBlock(parts.flags, to, wrapped)
-}
-
-/**
- * {@link rewrapKeyBlock} of many heads that name one key, in a fraction of the time.
- *
- * @returns for each head its key block, or what {@link rewrapKeyBlock} would throw for it
- */
-export function rewrapKeyBlocks(
-  heads: readonly Uint8Array[],
-  from: DataKey,
-  to: DataKey,
-): (Buffer | MortiseError)[] {
-  const read = heads.map((head) => attempt(() => staleHead(head, from, to)))
-  const stale = read.filter((one): one is EnvelopeHead => one !== null && !isMortiseError(one))
-  const wraps = wrapAgain(stale, from, to)
-  return heads.map((head, i) => {
-    const parts = read[i]
-    if (isMortiseError(parts)) return parts
-    if (!parts) return keyBlockOf(head)
-    const wrapped = wraps.get(parts)
-    return wrapped === undefined ? decryptionFailed(undefined) : keyBlock(parts.flags, to, wrapped)
-  })
-}
-
-/** Of those whose wrap and commitment hold. */
-function wrapAgain(
-  stale: readonly EnvelopeHead[],
-  from: DataKey,
-  to: DataKey,
-): ReadonlyMap<EnvelopeHead, Buffer> {
-  const wrappedDeks = stale.map(({ wrappedDek }) => wrappedDek)
-  return withUnwrappedKeys(from.dekWrapKey, wrappedDeks, (deks) => {
-    const sound = stale.flatMap((parts, i): [EnvelopeHead, Buffer][] => {
-      const dek = deks[i]
-      return dek && isCommitted(dek, from.domain, parts.commitment) ? [[parts, dek]] : []
-    })
-    const wraps = wrapKeys(
-      to.dekWrapKey,
-      sound.map(([, dek]) => dek),
-    )
-    return new Map(sound.map(([parts], i) => [parts, wraps[i] as Buffer]))
-  })
-}
-
-function attempt<T>(work: () => T): T | MortiseError {
-  try {
-    return work()
-  } catch (error) {
-    if (isMortiseError(error)) return error
-    throw error
-  }
-}
-
-function keyBlock(flags: number, to: DataKey, wrapped: Buffer): Buffer {
-  return Buffer.concat([u8(MAGIC), u8(flags & ~PROVIDER_WRAPPED), to.idBytes, wrapped])
+  const flags = parts.flags & ~PROVIDER_WRAPPED
+  return Buffer.concat([u8(MAGIC), u8(flags), to.idBytes, wrapped])
 }
 
 /**

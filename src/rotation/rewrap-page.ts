@@ -1,9 +1,8 @@
 import { asBuffer } from '../bytes'
 import { parseHead } from '../envelope/format'
 import { keyNameOf } from '../envelope/open'
-import { rewrapKeyBlock, rewrapKeyBlockByProvider, rewrapKeyBlocks } from '../envelope/rewrap'
-import { isMortiseError, type MortiseError, type MortiseErrorCode } from '../errors'
-import type { DataKey } from '../keys/access'
+import { rewrapKeyBlock, rewrapKeyBlockByProvider } from '../envelope/rewrap'
+import type { MortiseError, MortiseErrorCode } from '../errors'
 import type { SourceRow } from './job/table-task'
 import { attempt, attemptAsync } from './one-value'
 import type { PageKeys, PageRequest } from './rewrap-keys'
@@ -107,47 +106,23 @@ async function blocksOf(
     if (head !== null) heads.set(head.toString('latin1'), head)
   }
   const { target } = keys
-  if (!('wrapDek' in target)) return localBlocks(heads, keys, target)
   const blocks = new Map<string, Block>()
+  if (!('wrapDek' in target)) {
+    for (const [text, head] of heads) {
+      const rewrap = (source: Source): Buffer => rewrapKeyBlock(head, source, target)
+      blocks.set(
+        text,
+        attempt(() => rewrapHead(head, keys, rewrap)),
+      )
+    }
+    return blocks
+  }
   await Promise.all(
     [...heads].map(async ([text, head]) => {
       const rewrap = (source: Source) => rewrapKeyBlockByProvider(head, source, target)
       blocks.set(text, await attemptAsync(async () => rewrapHead(head, keys, rewrap)))
     }),
   )
-  return blocks
-}
-
-/** Heads that name one key are rewrapped together. */
-function localBlocks(
-  heads: ReadonlyMap<string, Buffer>,
-  keys: PageKeys,
-  target: DataKey,
-): ReadonlyMap<string, Block> {
-  const blocks = new Map<string, Block>()
-  const together = new Map<DataKey, [text: string, head: Buffer][]>()
-  for (const [text, head] of heads) {
-    const source = attempt(() => rewrapHead(head, keys, (found) => found))
-    if (source === null || isMortiseError(source)) blocks.set(text, source)
-    else if (!('dekWrapKey' in source)) {
-      blocks.set(
-        text,
-        attempt(() => rewrapKeyBlock(head, source, target)),
-      )
-    } else {
-      const named = together.get(source) ?? []
-      named.push([text, head])
-      together.set(source, named)
-    }
-  }
-  for (const [source, named] of together) {
-    const found = rewrapKeyBlocks(
-      named.map(([, head]) => head),
-      source,
-      target,
-    )
-    for (const [i, [text]] of named.entries()) blocks.set(text, found[i] as Block)
-  }
   return blocks
 }
 

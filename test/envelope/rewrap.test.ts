@@ -8,7 +8,6 @@ import {
   rewrapEnvelopeByProvider,
   rewrapKeyBlock,
   rewrapKeyBlockByProvider,
-  rewrapKeyBlocks,
 } from '../../src/envelope/rewrap'
 import { encodeRowId } from '../../src/envelope/row-id'
 import { sealRecord } from '../../src/envelope/seal'
@@ -236,24 +235,3 @@ function subjectEnvelope(): Buffer {
   const target = testField({ subject: true })
   return sealRecord(testSubjectKey('42'), [{ field: target, encoded }])[0]!
 }
-
-test('many heads give what each gives alone, also what is wrong with one of them', () => {
-  const head = envelope.subarray(0, 82)
-  const changed = Array.from({ length: 82 }, (_, byte) => {
-    const copy = Buffer.from(head)
-    copy[byte]! ^= 0x10
-    return copy
-  })
-  const moved = rewrapEnvelope(envelope, from, to).subarray(0, 82)
-  const heads = [head, ...changed, moved, head]
-  const alone = heads.map((one) => {
-    try {
-      return rewrapKeyBlock(one, from, to)
-    } catch (error) {
-      return (error as MortiseError).code
-    }
-  })
-  const together = rewrapKeyBlocks(heads, from, to)
-  expect(together.map((one) => (one instanceof MortiseError ? one.code : one))).toEqual(alone)
-  expect(together.filter(Buffer.isBuffer)).toHaveLength(3)
-})

@@ -6,6 +6,7 @@ import { type EncryptedSchema, schemaOf } from '../schema'
 import { type AdoptingColumn, type AdoptingTable, adoptingTables } from './adopting/adopting-table'
 import { backfillTask } from './adopting/backfill-task'
 import { emptyTask } from './adopting/empty-task'
+import { refuseUnsealed } from './adopting/unsealed-values'
 import { verifyTask } from './adopting/verify-task'
 import { refuseHiddenRows } from './hidden-rows'
 import { checkOptions, type JobOptions } from './job/job-options'
@@ -93,6 +94,7 @@ export async function adopt(dataSource: object, options: AdoptOptions): Promise<
   const move = async (from: readonly RecordedState[], next: RecordedState | null) => {
     if (next !== null && !dryRun) await moveAll(schema, columns, from, next)
   }
+  if (to === 'sealed') await refuseUnsealed(schema.query, verifiedOnly(tables, recorded))
   await move(step.from, step.meanwhile)
   let corrected = 0
   const onCorrected = (values: number) => {
@@ -104,9 +106,19 @@ export async function adopt(dataSource: object, options: AdoptOptions): Promise<
   const definition: JobDefinition = { verb: 'adopt', parameters: { to, fields }, keyIds, tasks }
   const report = await runJob(schema, definition, jobOptions)
   const isDone = report.failedCount === 0 && report.skipped === 0
+  // Another run that failed may have let writers from before in again, behind the place of this one.
+  if (isDone && to === 'verified' && !dryRun) await refuseUnsealed(schema.query, tables)
   await move(step.meanwhile ? [step.meanwhile] : step.from, isDone ? to : step.onFailure)
   const states = Object.fromEntries(await recordedStates(schema))
   return { ...report, corrected, states }
+}
+
+/** From the next state on an envelope that is NULL is one that the application has set to null. */
+function verifiedOnly(
+  tables: readonly AdoptingTable[],
+  recorded: ReadonlyMap<string, RecordedState>,
+): AdoptingTable[] {
+  return adoptingTables(tables, ({ field }) => recorded.get(field) === 'verified')
 }
 
 async function tasksTo(

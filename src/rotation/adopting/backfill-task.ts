@@ -2,18 +2,12 @@ import type { Query } from '../../key-store/store'
 import type { KeyAccess } from '../../keys/access'
 import { keyColumns } from '../job/key-columns'
 import type { SourceRow, TableTask } from '../job/table-task'
-import {
-  type AdoptingColumn,
-  type AdoptingTable,
-  bytesOfPlain,
-  cellOf,
-  columnPair,
-  selectPlain,
-} from './adopting-table'
+import { type AdoptingTable, bytesOfPlain, cellOf, columnPair, selectPlain } from './adopting-table'
 import { countValues } from './count-values'
 import { plainValues } from './plain-values'
 import type { SealedValue } from './seal-values'
 import { sealValues } from './seal-values'
+import { isUnsealed } from './unsealed-values'
 import { type WrittenRow, writeValues } from './write-values'
 
 /** Seals every value that has no envelope yet; a row is written once, whatever the number of its values. */
@@ -25,7 +19,7 @@ export async function backfillTask(
   const { columns } = table
   const keys = await keyColumns(query, table)
   const write = writeValues(table, keys)
-  const missing = columns.map(isMissing)
+  const missing = columns.map(isUnsealed)
   return {
     table,
     keys,
@@ -38,7 +32,7 @@ export async function backfillTask(
     },
     count: () =>
       countValues(query, table, {
-        total: isMissing,
+        total: isUnsealed,
         current: (column) => `${columnPair(column)[1]} IS NOT NULL`,
       }),
     work: async (rows) => {
@@ -51,11 +45,6 @@ export async function backfillTask(
       }
     },
   }
-}
-
-function isMissing(column: AdoptingColumn): string {
-  const [plain, envelope] = columnPair(column)
-  return `(${plain} IS NOT NULL AND ${envelope} IS NULL)`
 }
 
 /** What each row of a page gets. */

@@ -94,6 +94,32 @@ describe('an adoption reaches every row', () => {
     expect(await run(wrong)).toEqual([])
   })
 
+  it('or is refused where a value came in by a way without triggers', async () => {
+    await run(`INSERT INTO person (id, email) VALUES (5, 'e@example.com'), (6, 'f@example.com')`)
+    const { dataSource } = await start('dual')
+    await migrate(dataSource)
+    await adopt(dataSource, { to: 'backfilled' })
+    const slipIn = (id: number) =>
+      run(`BEGIN; SET LOCAL session_replication_role = replica;
+        INSERT INTO person (id, email) VALUES (${id}, '${id}@example.com'); COMMIT`)
+    let page = 0
+    const pauseWhile = async () => {
+      page += 1
+      if (page === 2) await slipIn(1)
+      return false
+    }
+    const verifying = adopt(dataSource, { to: 'verified', batchSize: 1, pauseWhile })
+    await expect(verifying).rejects.toMatchObject({ code: 'ERR_ADOPTION', field: 'Person.email' })
+    expect(await adopt(dataSource, { to: 'verified' })).toMatchObject({ corrected: 1 })
+
+    await slipIn(2)
+    const last = await start('verified')
+    await migrate(last.dataSource)
+    const sealing = adopt(last.dataSource, { to: 'sealed' })
+    await expect(sealing).rejects.toMatchObject({ code: 'ERR_ADOPTION', field: 'Person.email' })
+    expect(await run('SELECT id FROM person WHERE email IS NULL')).toEqual([])
+  })
+
   it('or is refused where row-level security hides rows', async () => {
     await run(`INSERT INTO person (id, email) VALUES (1, 'a@example.com')`)
     const { dataSource } = await start('dual')

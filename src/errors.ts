@@ -32,6 +32,8 @@ export type MortiseErrorCode =
   | 'ERR_VALUE_INVALID'
   /** A value that must be unique is another row's as well. */
   | 'ERR_NOT_UNIQUE'
+  /** A constraint of the database refuses every change of the row. */
+  | 'ERR_ROW_REFUSED'
   /** A value is longer than the format allows. */
   | 'ERR_VALUE_TOO_LARGE'
   /** Not an envelope: wrong magic, flags that cannot be, or a wrong length. */

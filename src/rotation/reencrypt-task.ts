@@ -4,8 +4,10 @@ import type { Query } from '../key-store/store'
 import type { KeyAccess } from '../keys/access'
 import type { EncryptedTable, EncryptedTableColumn } from '../schema'
 import { keyColumns } from './job/key-columns'
+import { refusedValues } from './job/refused-values'
 import { replaceRows } from './job/replace-rows'
 import type { PageWork, SourceRow, TableTask } from './job/table-task'
+import { writeApart } from './job/write-apart'
 import { failureOf, openPage, type RowOpening } from './opened-page'
 import {
   countWanted,
@@ -35,7 +37,9 @@ export async function reencryptTask(
 ): Promise<TableTask> {
   const { query, access, keyIds, dryRun } = context
   const keys = await keyColumns(query, table)
-  const replace = replaceRows(table, keys, replacedEnvelopes(table))
+  const replaced = replacedEnvelopes(table)
+  const replace = replaceRows(table, keys, replaced)
+  const writePage = writeApart(replace, refusedValues(table, replaced), 'constraint')
   const opening: RowOpening<Uint8Array> = {
     ...{ access, keys, columns: table.columns },
     envelopeOf: (stored, { form, field }) => fromStored(stored, form, field),
@@ -49,7 +53,7 @@ export async function reencryptTask(
     count: () => countWanted(query, table, keyIds),
     work: (rows) =>
       reencryptPage(opening, rows, dryRun, (run, values) =>
-        replace(run, replacedRows(table, values)),
+        writePage(run, replacedRows(table, values)),
       ),
   }
 }
@@ -57,7 +61,7 @@ export async function reencryptTask(
 type Write = (
   query: Query,
   values: readonly ResealedValue[],
-) => ReturnType<ReturnType<typeof replaceRows>>
+) => ReturnType<ReturnType<typeof writeApart>>
 
 /** Values of shredded subjects are dealt with by leaving them: nobody can seal them again. */
 async function reencryptPage(
@@ -75,8 +79,8 @@ async function reencryptPage(
     values: plan.planned.length - sealing.failed.length + shredded.length,
     failed: [...failed.map((one) => failureOf(one, one.code)), ...plan.failed, ...sealing.failed],
     write: async (query) => {
-      const { done, left } = await write(query, sealing.resealed)
-      return { done: done + shredded.length, left }
+      const written = await write(query, sealing.resealed)
+      return { ...written, done: written.done + shredded.length }
     },
   }
 }

@@ -2,8 +2,10 @@ import type { Query } from '../key-store/store'
 import type { EncryptedTable, EncryptedTableColumn } from '../schema'
 import { countKeys } from './count-keys'
 import { keyColumns } from './job/key-columns'
+import { refusedValues } from './job/refused-values'
 import { type ReplacedRow, replaceRows } from './job/replace-rows'
 import type { TableTask, TaskCount } from './job/table-task'
+import { writeApart } from './job/write-apart'
 import type { RewrapKeys } from './rewrap-keys'
 import { headRow, requestOf, rewrapPage } from './rewrap-page'
 import { replacedHead, staleHeads } from './rewrap-statements'
@@ -19,7 +21,9 @@ export async function rewrapTask(
   keys: RewrapKeys,
 ): Promise<TableTask> {
   const primaryKey = await keyColumns(query, table)
-  const replace = replaceRows(table, primaryKey, table.columns.map(replacedHead))
+  const replaced = table.columns.map(replacedHead)
+  const replace = replaceRows(table, primaryKey, replaced)
+  const writePage = writeApart(replace, refusedValues(table, replaced), 'constraint')
   return {
     table,
     keys: primaryKey,
@@ -34,7 +38,7 @@ export async function rewrapTask(
         failed: failed.map(({ key, column, code }) => {
           return { key, column: (table.columns[column] as EncryptedTableColumn).column, code }
         }),
-        write: (run) => replace(run, rewrapped.map(parametersOf)),
+        write: (run) => writePage(run, rewrapped.map(parametersOf)),
       }
     },
   }

@@ -8,6 +8,7 @@ import { census } from '../../src/rotation/census'
 import { MAX_PAGE_BYTES } from '../../src/rotation/job/page-statement'
 import { disableKey } from '../../src/rotation/key-state'
 import { reencrypt } from '../../src/rotation/reencrypt'
+import { rewrap } from '../../src/rotation/rewrap'
 import { rotateKek } from '../../src/rotation/rotate-kek'
 import { shred } from '../../src/rotation/shred'
 import type { EncryptedTable, EncryptedTableColumn } from '../../src/schema'
@@ -172,6 +173,24 @@ describe('reencrypt', () => {
     ])
     expect((await people()).slice(1)).toEqual(before.slice(1))
     expect(JSON.stringify(report)).not.toContain('plaintext')
+  })
+
+  it('and rewrap name rows that a constraint keeps from being written, and do all others', async () => {
+    await insertPeople(5)
+    await execute("UPDATE person SET phone = 'plain' WHERE id = 3")
+    const check = "(substring(phone from 1 for 1) = '\\xe1') NOT VALID"
+    await execute(`ALTER TABLE person ADD CHECK ${check}`)
+    await rotateKek(keyring, { purpose: 'data' })
+    for (const verb of [rewrap, reencrypt]) {
+      const report = await verb(target)
+      expect(report).toMatchObject({ done: 8, skipped: 0, failedCount: 2 })
+      expect(report.failed).toMatchObject([
+        { column: 'email', primaryKey: { id: '3' }, code: 'ERR_ROW_REFUSED' },
+        { column: 'phone', primaryKey: { id: '3' }, code: 'ERR_ENVELOPE_MALFORMED' },
+      ])
+    }
+    await execute('UPDATE person SET phone = NULL WHERE id = 3')
+    expect(await reencrypt(target, { retry: true })).toMatchObject({ done: 9, failedCount: 0 })
   })
 
   it('takes up with retry the rows that failed, and no others', async () => {

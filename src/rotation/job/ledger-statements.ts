@@ -89,7 +89,8 @@ export function ledgerStatements(schema: string | null): LedgerStatements {
     checkpoint: `UPDATE ${shard} SET lease_until = ${LEASE}, done = done + $5::bigint,
         failed = failed + $6::bigint, cursor_key = coalesce($7, cursor_key)
       WHERE ${SHARD} AND ${running} RETURNING 1`,
-    renew: `UPDATE ${shard} SET lease_until = ${LEASE} WHERE ${SHARD}`,
+    // One that arrives after the shard was given back is too late.
+    renew: `UPDATE ${shard} SET lease_until = ${LEASE} WHERE ${SHARD} AND lease_until IS NOT NULL`,
     release: `UPDATE ${shard} SET lease_until = NULL, owner = NULL WHERE ${SHARD}`,
     leaveRange: `UPDATE ${shard} SET state = 'left' WHERE ${SHARD}`,
     finish: `UPDATE ${shard} SET state = 'done', lease_until = NULL, owner = NULL WHERE ${SHARD}`,

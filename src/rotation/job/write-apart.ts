@@ -2,9 +2,12 @@ import type { Query } from '../../key-store/store'
 import type { ReplacedRow, replaceRows } from './replace-rows'
 import type { FailedValue, PageWritten } from './table-task'
 
-const UNIQUE_VIOLATION = '23505'
+/** SQLSTATE codes of what the database refuses because of one row. */
+const REFUSALS: Readonly<Record<Refusal, RegExp>> = { unique: /^23505$/, constraint: /^23/ }
 
-/** What becomes of a row that is not unique. */
+type Refusal = 'unique' | 'constraint'
+
+/** What becomes of a row that the database refuses. */
 export interface RefusedRow {
   readonly failed: FailedValue
   /** The row without the value that was refused; null where nothing of it is left to write. */
@@ -12,14 +15,16 @@ export interface RefusedRow {
 }
 
 /**
- * Writes a page of which a row that is not unique fails alone: the page is divided until that row is found,
- * in savepoints of the page's transaction, a few statements for each such row.
+ * Writes a page of which a row that the database refuses fails alone: the page is divided until that row
+ * is found, in savepoints of the page's transaction, a few statements for each such row.
  *
  * @param refuse - is given a row, and the database's own words for what it violates
+ * @param refusal - which violations those are: that it is not unique, or any constraint
  */
 export function writeApart(
   replace: ReturnType<typeof replaceRows>,
   refuse: (row: ReplacedRow, detail: string) => RefusedRow,
+  refusal: Refusal = 'unique',
 ): (query: Query, rows: readonly ReplacedRow[]) => Promise<Required<PageWritten>> {
   const write = async (
     query: Query,
@@ -27,7 +32,7 @@ export function writeApart(
   ): Promise<Required<PageWritten>> => {
     const [first, ...others] = rows
     if (first === undefined) return { done: 0, left: [], failed: [] }
-    const result = await inSavepoint(query, () => replace(query, rows))
+    const result = await inSavepoint(query, REFUSALS[refusal], () => replace(query, rows))
     if (!('violated' in result)) return { ...result, failed: [] }
     if (others.length === 0) {
       const { failed, rest } = refuse(first, result.violated)
@@ -48,6 +53,7 @@ export function writeApart(
 
 async function inSavepoint<T extends object>(
   query: Query,
+  refused: RegExp,
   work: () => Promise<T>,
 ): Promise<T | { readonly violated: string }> {
   await query('SAVEPOINT mortise_page', [])
@@ -57,7 +63,7 @@ async function inSavepoint<T extends object>(
     return result
   } catch (error) {
     const { code, detail, constraint } = error as Record<string, unknown>
-    if (code !== UNIQUE_VIOLATION) throw error
+    if (!refused.test(String(code))) throw error
     await query('ROLLBACK TO SAVEPOINT mortise_page', [])
     return { violated: `${detail} ${constraint}` }
   }

@@ -4,8 +4,10 @@ import type { Keyring } from '../../../src/keys/keyring'
 import { cancelJob } from '../../../src/rotation/cancel-job'
 import { history } from '../../../src/rotation/history'
 import { keyColumns } from '../../../src/rotation/job/key-columns'
+import type { Shard } from '../../../src/rotation/job/ledger'
 import { replaceRows } from '../../../src/rotation/job/replace-rows'
 import { beginJob, type JobDefinition, runJob } from '../../../src/rotation/job/run-job'
+import { openStoredLedger } from '../../../src/rotation/job/stored-ledger'
 import type { SourceRow, TableTask } from '../../../src/rotation/job/table-task'
 import { type EncryptedSchema, type EncryptedTable, schemaOf } from '../../../src/schema'
 import { rejection } from '../../keys/fixtures'
@@ -260,6 +262,24 @@ describe('a page of a job', () => {
       await execute('DROP OWNED BY mortise_tenant')
       await execute('DROP ROLE mortise_tenant')
     }
+  })
+})
+
+describe('a lease', () => {
+  it('that was given back is not renewed by what was still on its way', async () => {
+    const [schema, definition] = [schemaOf(target), await addOne()]
+    const { verb, parameters } = definition
+    const identity = { verb, parameters, scope: [], actor: '' }
+    const shards = [{ table: 'counter', after: null, upTo: null }]
+    const plan = async () => ({ tables: [], shards })
+    const ledger = await openStoredLedger(schema, identity, 60, {
+      plan,
+      superseded: async () => {},
+    })
+    const shard = (await ledger.claim('first')) as Shard
+    await ledger.release(shard)
+    await ledger.renew(shard)
+    expect(await ledger.claim('second')).toMatchObject({ number: shard.number })
   })
 })
 

@@ -87,7 +87,9 @@ async function open(options: Options, encrypt: boolean): Promise<Side> {
   events.set(source, [])
   if (encrypt) {
     const provider = inAppKeyProvider({ name: 'main', secret: generateRootKey() })
-    withEncryption(source, { keyring: createKeyring({ providers: [provider] }) })
+    // One of the behaviours drops all tables; that those of the keys went back is not the question here.
+    const cache = { epochPollMs: 60_000 }
+    withEncryption(source, { keyring: createKeyring({ providers: [provider], cache }) })
   }
   await source.initialize()
   await fixPlans(source)

@@ -66,7 +66,10 @@ export async function reencrypt(
   const job = await defineReencrypt(schema, options)
   const { keyring } = schema
   const subjects = await rewrapSubjects(keyring, await openRewrapKeys(keyring), checked)
-  const report = withSubjects(await runJob(schema, job, options), subjects)
+  const report = withSubjects(
+    await runJob(schema, { ...job, before: subjects?.report }, options),
+    subjects,
+  )
   const subjectFields = schema.tables.flatMap(({ columns }) =>
     columns.flatMap(({ field, subject }) => (subject === null ? [] : [field])),
   )

@@ -41,7 +41,8 @@ export async function rewrap(dataSource: object, options: JobOptions = {}): Prom
   const keys = await openRewrapKeys(schema.keyring)
   const definition = await rewrapDefinition(schema, keys)
   const subjects = await rewrapSubjects(schema.keyring, keys, checked)
-  const report = await runJob(schema, definition, options)
+  const job = { ...definition, before: subjects?.report }
+  const report = await runJob(schema, job, options)
   return { keyId: keys.targetId, ...withSubjects(report, subjects) }
 }
 

@@ -5,6 +5,7 @@ import type { Keyring } from '../../src/keys/keyring'
 import { keyAccess } from '../../src/keys/keyring'
 import { generateRootKey } from '../../src/providers/in-app'
 import { census } from '../../src/rotation/census'
+import { history } from '../../src/rotation/history'
 import { disableKey } from '../../src/rotation/key-state'
 import { rewrap } from '../../src/rotation/rewrap'
 import { rotateKek } from '../../src/rotation/rotate-kek'
@@ -103,6 +104,10 @@ describe('rewrap of values under the keys of subjects', () => {
     await disableKey(keyring, { keyId: first })
     const report = await rewrap(target, { batchSize: 1 })
     expect(report).toMatchObject({ keyId: third, done: 1, failedCount: 3 })
+    expect((await history(target)).at(-1)).toMatchObject({
+      outcome: 'incomplete',
+      counts: { done: 1, failedCount: 3 },
+    })
     const codes = report.failed.map(({ code }) => code).sort()
     expect(codes).toEqual(['ERR_KEY_INTEGRITY', 'ERR_KEY_STATE', 'ERR_KEY_STATE'])
     expect(report.failed).toContainEqual({

@@ -7,6 +7,7 @@ import { dryLedger } from './dry-ledger'
 import { type JobHistory, type JobSubject, jobHistory } from './job-history'
 import { type CheckedOptions, checkOptions, type JobOptions } from './job-options'
 import {
+  type JobCounts,
   type JobFailure,
   type JobReport,
   type JobTableReport,
@@ -32,6 +33,8 @@ import type { TableTask } from './table-task'
  */
 export interface JobDefinition extends JobSubject {
   readonly tasks: readonly TableTask[]
+  /** What this run did beforehand, outside of the job: the history counts it along. */
+  readonly before?: JobCounts | undefined
 }
 
 /** A job that was begun or joined. */
@@ -130,7 +133,8 @@ function openJob({ schema, definition, options, ledger, history }: Participation
     open: () => ledger.open(),
     report: async () => {
       const report = await reportOf(ledger, definition.tasks)
-      await history.ended(ledger.job, sumCounts(report.tables))
+      const { before } = definition
+      await history.ended(ledger.job, sumCounts([...report.tables, ...(before ? [before] : [])]))
       await ledger.end()
       // What others wrote meanwhile has been dealt with as well.
       for (const { table, total } of ledger.job.tables) {

@@ -2,7 +2,7 @@ import type { Query } from '../../key-store/store'
 import { keyColumns } from '../job/key-columns'
 import { type ReplacedColumn, replaceRows } from '../job/replace-rows'
 import type { TableTask } from '../job/table-task'
-import { quote } from '../table-path'
+import { quote, tablePath } from '../table-path'
 import { type ChangingColumn, type ChangingTable, pairedColumns } from './changing-table'
 import { countRows } from './count-rows'
 
@@ -44,6 +44,15 @@ export async function moveTask(query: Query, table: ChangingTable, move: Move): 
       return { values: values.length, failed: [], write: (run) => replace(run, marked) }
     },
   }
+}
+
+/** Whether a column beside holds anything. Ends at the first row, by the index of the column where it has one. */
+export async function holdsBeside(query: Query, table: ChangingTable): Promise<boolean> {
+  const held = table.columns.map((column) => {
+    return `EXISTS (SELECT 1 FROM ${tablePath(table)} AS r WHERE ${isDue(column, 'empty')})`
+  })
+  const [row] = await query(`SELECT ${held.join(' OR ')} AS held`, [])
+  return row?.held !== false
 }
 
 function isDue(column: ChangingColumn, move: Move): string {

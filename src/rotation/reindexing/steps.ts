@@ -12,7 +12,7 @@ import { backfillTask } from './backfill-task'
 import type { ChangingField, FieldState } from './changing-fields'
 import { type ChangingColumn, changingTables, pairedColumns } from './changing-table'
 import { checkChangeColumns } from './check-columns'
-import { moveTask } from './move-task'
+import { holdsBeside, moveTask } from './move-task'
 
 /** What a job of a change does with the rows. */
 export type ReindexJob = 'backfill' | 'check' | 'copy' | 'empty'
@@ -28,7 +28,8 @@ interface Step {
 /** The order is the protocol: writers are always one step ahead of those who read what they write. */
 const STEPS: Readonly<Record<Exclude<FieldState, 'done'>, Step>> = {
   unchanged: { settles: false, job: null, to: 'required' },
-  required: { settles: true, job: null, to: 'written' },
+  // What an attempt that was abandoned left beside would be taken for values of other rows.
+  required: { settles: true, job: 'empty', to: 'written' },
   written: { settles: true, job: 'backfill', to: 'filled' },
   filled: { settles: false, job: 'check', to: 'asked' },
   asked: { settles: true, job: null, to: 'left' },
@@ -165,6 +166,7 @@ async function tasksOf(
   })
   const tasks: TableTask[] = []
   for (const table of tablesOf(schema, concerned)) {
+    if (step === 'empty' && !(await holdsBeside(query, table))) continue
     if (step === 'copy' || step === 'empty') tasks.push(await moveTask(query, table, step))
     else {
       await access.declareIndexes(table.columns.map(({ definition }) => definition.declaration))

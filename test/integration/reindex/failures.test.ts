@@ -159,6 +159,21 @@ describe('reindex of a bound field with subjects, in a text column and a compoun
     })
   })
 
+  it('what an abandoned attempt left stands in the way of no value', async () => {
+    const { dataSource } = application
+    const members = dataSource.getRepository(ChangingMember)
+    const former = (applications[0] as Application).dataSource.getRepository(Member)
+    await members.insert(member(70, 'left@example.com'))
+    await reindex(dataSource, { abandon: true })
+    await former.update({ id: id(70), tenant: 'one' }, { email: 'moved@example.com' })
+    expect(await step(application)).toMatchObject({ state: 'required' })
+    expect(await step(application)).toMatchObject({ state: 'written', report: { step: 'empty' } })
+    await members.insert(member(71, 'LEFT@example.com'))
+    expect(await reindex(dataSource)).toMatchObject({ fields: [{ state: 'asked' }] })
+    expect(await members.findBy({ email: 'left@example.com' })).toMatchObject([{ id: id(71) }])
+    await members.delete([id(70), id(71)])
+  })
+
   it('can be abandoned, and be begun again', async () => {
     const { dataSource } = application
     const members = dataSource.getRepository(ChangingMember)

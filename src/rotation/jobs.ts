@@ -4,7 +4,7 @@ import { type EncryptedSchema, schemaOf } from '../schema'
 import type { JobCounts } from './job/job-report'
 import { askJobTables } from './job/job-tables'
 import type { JobTable } from './job/ledger'
-import { ledgerStatements } from './job/ledger-statements'
+import { isoTime, ledgerStatements } from './job/ledger-statements'
 
 /** How far a job is with one table, over everybody who takes part. */
 export interface JobTableState extends JobCounts {
@@ -71,7 +71,7 @@ async function stateOf(
   ownSchema: EncryptedSchema['ownSchema'],
   row: Record<string, unknown>,
 ): Promise<JobState> {
-  const { id, verb, state, actor, tables, created_at: beganAt, ended_at: endedAt } = row
+  const { id, verb, state, actor, tables, began_at: beganAt, finished_at: endedAt } = row
   const counted = await query(ledgerStatements(ownSchema).counts, [id])
   const counts = new Map(counted.map((one) => [one.table_name, one]))
   const [shards] = await query(statements(ownSchema).shards, [id])
@@ -114,14 +114,14 @@ function statements(ownSchema: string | null): { list: string; shards: string } 
   const qualify = qualifyWith(ownSchema ?? undefined)
   const [job, shard] = ['mortise_job', 'mortise_job_shard'].map(qualify)
   return {
-    list: `SELECT id, verb, state, actor, tables, created_at::text AS created_at,
-        ended_at::text AS ended_at FROM ${job} WHERE domain = $1 ORDER BY created_at, id`,
+    list: `SELECT id, verb, state, actor, tables, ${isoTime('created_at')} AS began_at,
+        ${isoTime('ended_at')} AS finished_at FROM ${job} WHERE domain = $1 ORDER BY created_at, id`,
     shards: `WITH s AS MATERIALIZED (SELECT owner, lease_until, stop_code, state = 'done' AS done,
           coalesce(lease_until > clock_timestamp(), false) AS leased, lease_until IS NULL AS free
         FROM ${shard} WHERE job_id = $1)
       SELECT count(*) FILTER (WHERE NOT done AND NOT leased)::text AS open,
         count(*) FILTER (WHERE leased)::text AS leased, count(*) FILTER (WHERE done)::text AS done,
-        (SELECT json_agg(json_build_array(owner, lease_until::text) ORDER BY owner)::text
+        (SELECT json_agg(json_build_array(owner, lease_until) ORDER BY owner)::text
           FROM s WHERE leased) AS workers,
         (SELECT json_agg(json_build_array(code, shards) ORDER BY code)::text
           FROM (SELECT stop_code AS code, count(*)::text AS shards FROM s

@@ -1,9 +1,11 @@
 import { beforeEach, describe, expect, it } from 'vitest'
+import type { Query } from '../../src/key-store/store'
 import { cancelJob } from '../../src/rotation/cancel-job'
 import { history } from '../../src/rotation/history'
 import { jobs } from '../../src/rotation/jobs'
 import { rewrap } from '../../src/rotation/rewrap'
 import { rotateKek } from '../../src/rotation/rotate-kek'
+import { registerSchema, schemaOf } from '../../src/schema'
 import { rejection } from '../keys/fixtures'
 import { makeKeyring, seal, type Target, tableOf, useTables } from './tables'
 
@@ -66,6 +68,35 @@ describe('jobs', () => {
         shards: { open: 0, leased: 0, done: 3 },
       },
     ])
+  })
+
+  it('and jobs themselves read points in time whatever the style of dates', async () => {
+    const styled: Query = async (sql, values) => {
+      const client = await tables.connect()
+      try {
+        await client.query("SET datestyle = 'SQL, DMY'")
+        return (await client.query(sql, [...values])).rows
+      } finally {
+        await client.query('RESET datestyle')
+        client.release()
+      }
+    }
+    const elsewhere = {}
+    registerSchema(elsewhere, { ...schemaOf(target), query: styled })
+    let leases: number[] = []
+    const { jobId } = await rewrap(elsewhere, {
+      pauseWhile: async () => {
+        const [job] = await jobs(elsewhere)
+        leases = job?.workers.map(({ leaseUntil }) => leaseUntil.getTime() - Date.now()) ?? []
+        return false
+      },
+    })
+    expect(leases).toEqual([expect.closeTo(15_000, -4)])
+    const [job] = await jobs(elsewhere)
+    expect(job?.jobId).toBe(jobId)
+    for (const time of [job?.beganAt, job?.endedAt]) {
+      expect(Math.abs((time?.getTime() ?? 0) - Date.now())).toBeLessThan(60_000)
+    }
   })
 
   it('shows one domain', async () => {

@@ -32,6 +32,6 @@ export function jobOf(row: Readonly<Record<string, unknown>>): Job {
     id: String(row.id),
     parameters: JSON.parse(String(row.parameters)) as Job['parameters'],
     tables: JSON.parse(String(row.tables)) as JobTable[],
-    createdAt: new Date(String(row.created_at)),
+    createdAt: new Date(String(row.began_at)),
   }
 }

@@ -32,6 +32,11 @@ export interface LedgerStatements {
   readonly end: string
 }
 
+/** A point in time as text that reads the same whatever `DateStyle` the session has. */
+export function isoTime(column: string): string {
+  return `to_json(${column}) #>> '{}'`
+}
+
 const LEASE = `clock_timestamp() + $4::integer * interval '1 second'`
 const SHARD = 'job_id = $1 AND shard = $2::integer AND fence = $3::integer'
 
@@ -40,7 +45,7 @@ export function ledgerStatements(schema: string | null): LedgerStatements {
   const qualify: QualifyTable = qualifyWith(schema ?? undefined)
   const [job, shard, row] = ['mortise_job', 'mortise_job_shard', 'mortise_job_row'].map(qualify)
   const running = `EXISTS (SELECT 1 FROM ${job} j WHERE j.id = $1 AND j.state = 'running')`
-  const columns = 'id, scope, parameters, tables, created_at::text AS created_at'
+  const columns = `id, scope, parameters, tables, ${isoTime('created_at')} AS began_at`
   return {
     findRunning: `SELECT ${columns} FROM ${job}
       WHERE domain = $1 AND verb = $2 AND state = 'running'`,

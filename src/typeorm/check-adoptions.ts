@@ -13,7 +13,7 @@ import type { EncryptedColumn } from './encrypted-column'
 
 /**
  * Compares the declared states of adoptions with what the database records, all with two statements. A
- * table without rows is where any declaration says it is.
+ * table without rows goes on to where a declaration says it is.
  *
  * @throws ERR_FIELD_INVALID where a migration has yet to run
  * @throws ERR_ADOPTION where the database is not as far, or past the declared state
@@ -57,14 +57,17 @@ async function checkAdoption(
   )
 }
 
-/** Whoever wrote by the former state before it was changed is seen by the second look. */
+/**
+ * Whoever wrote by the former state before it was changed is seen by the second look. From `sealed` there is
+ * no way back also here: instances that run write no former column, and their rows would be read as NULL.
+ */
 async function followsDeclaration(
   column: AdoptingColumn,
   state: RecordedState,
   query: Query,
 ): Promise<boolean> {
   const place = placeOf(column)
-  if (!(await isEmptyTable(place, query))) return false
+  if (state === 'sealed' || !(await isEmptyTable(place, query))) return false
   const ownSchema = ownSchemaOf(column)
   const to = column.adopted.state
   await recordState(place, ownSchema, { from: [state], to }, query)

@@ -142,6 +142,18 @@ describe('cancelJob', () => {
     expect(await count("mortise_job WHERE state = 'ended'")).toBe(1)
   })
 
+  it('does not say so of a job that ended in the same moment', async () => {
+    await expect(rewrapWith(() => Promise.reject(new Error('stopped')))).rejects.toThrow('stopped')
+    const [job] = await jobs(target)
+    target.before = async (sql) => {
+      if (!sql.includes("SET state = 'cancelled'")) return
+      target.before = undefined
+      await tables.pool.query("UPDATE mortise_job SET state = 'ended'")
+    }
+    const cancelled = cancelJob(target, { jobId: String(job?.jobId) })
+    expect((await rejection(cancelled, 'ERR_CONFIG')).message).toContain('ended already')
+  })
+
   it('refuses a job that does not run', async () => {
     const { jobId } = await rewrap(target)
     const ended = await rejection(cancelJob(target, { jobId: String(jobId) }), 'ERR_CONFIG')

@@ -9,6 +9,8 @@ export interface AdoptedPlace {
   readonly plainColumn: string
   readonly envelopeColumn: string
   readonly indexColumns: readonly string[]
+  /** Columns that say how the envelope of a row is sealed: its subject, its primary key. */
+  readonly ownerColumns: readonly string[]
 }
 
 /** The table's name in the record of adoptions: `patient`, or `clinic.patient` where it has a schema. */

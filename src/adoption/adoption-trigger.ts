@@ -21,7 +21,8 @@ export function triggerNames({ plainColumn }: AdoptedPlace): readonly [string, s
 
 /**
  * What begins an adoption in the database: its record, and the triggers that meet writers from before,
- * which know only the former column.
+ * which know only the former column. An envelope that was sealed for another subject or row is as stale as
+ * one of another value.
  *
  * Their conditions name both columns, so that PostgreSQL refuses to drop either while they stand. For a
  * writer that keeps both in step no function is called.
@@ -41,7 +42,7 @@ export function beginAdoption(place: AdoptedPlace, ownSchema: string | null): st
     `CREATE OR REPLACE TRIGGER ${quote(onInsert)} BEFORE INSERT ON ${path} FOR EACH ROW ` +
       `WHEN (NEW.${plain} IS NOT NULL AND NEW.${envelope} IS NULL) EXECUTE FUNCTION ${functionPath(place)}()`,
     `CREATE OR REPLACE TRIGGER ${quote(onUpdate)} BEFORE UPDATE ON ${path} FOR EACH ROW ` +
-      `WHEN (${bytesOf(`NEW.${plain}`)} IS DISTINCT FROM ${bytesOf(`OLD.${plain}`)} ` +
+      `WHEN ((${[place.plainColumn, ...place.ownerColumns].map(isChanged).join(' OR ')}) ` +
       `AND NEW.${envelope} IS NOT DISTINCT FROM OLD.${envelope} ` +
       `AND (NEW.${plain} IS NOT NULL OR NEW.${envelope} IS NOT NULL)) ` +
       `EXECUTE FUNCTION ${functionPath(place)}()`,
@@ -57,6 +58,10 @@ export function endAdoption(place: AdoptedPlace, ownSchema: string | null): stri
     `DELETE FROM ${adoptionTable(ownSchema)} WHERE "table_name" = ${literal(placeLabel(place))} ` +
       `AND "column_name" = ${literal(place.plainColumn)}`,
   ]
+}
+
+function isChanged(column: string): string {
+  return `${bytesOf(`NEW.${quote(column)}`)} IS DISTINCT FROM ${bytesOf(`OLD.${quote(column)}`)}`
 }
 
 /** Text and collation "C": any two values that differ at all are distinct, also of types without `=`. */

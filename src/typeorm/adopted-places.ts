@@ -18,7 +18,8 @@ export function adoptingColumns(columns: readonly EncryptedColumn[]): AdoptingCo
 }
 
 /** The physical columns of an adoption. */
-export function placeOf({ main, hmac, lofi, adopted }: AdoptingColumn): AdoptedPlace {
+export function placeOf(column: AdoptingColumn): AdoptedPlace {
+  const { main, hmac, lofi, subject, row, adopted } = column
   const { schema, tableName } = main.entityMetadata
   return {
     schema: schema ?? null,
@@ -26,6 +27,7 @@ export function placeOf({ main, hmac, lofi, adopted }: AdoptingColumn): AdoptedP
     plainColumn: adopted.column.databaseName,
     envelopeColumn: main.databaseName,
     indexColumns: [hmac, lofi].flatMap((index) => (index ? [index.databaseName] : [])),
+    ownerColumns: [subject, row].flatMap((owner) => (owner ? [owner.column.databaseName] : [])),
   }
 }
 

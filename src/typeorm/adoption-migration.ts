@@ -85,6 +85,7 @@ async function ending(
     plainColumn: record.column,
     envelopeColumn: '',
     indexColumns: [],
+    ownerColumns: [],
   }
   const stays = owner.columns.some(({ databaseName }) => databaseName === record.column)
   const [column] = await findAdoptions([place], ownSchema, query)

@@ -107,7 +107,15 @@ describe('columns of other shapes', () => {
     expect(report.failed).toMatchObject([{ primaryKey: { id: '3' }, code: 'ERR_ROW_UNKNOWN' }])
     await notes(before).update(3, { tenant: 'b' })
     expect(await adopt(dual, { to: 'backfilled', retry: true })).toMatchObject({ failedCount: 0 })
+    await notes(before).update(1, { tenant: 'c' })
+    const held =
+      'SELECT title_sealed AS title, "myPhone_sealed" IS NULL AS phone FROM note WHERE id = 1'
+    expect(await before.query(held)).toEqual([{ title: null, phone: false }])
+    await notes(before).update(1, { tenant: 'a' })
+    expect(await adopt(dual, { to: 'backfilled' })).toMatchObject({ done: 1 })
     expect(await adopt(dual, { to: 'verified' })).toMatchObject({ corrected: 0, failedCount: 0 })
+    const moving = notes(before).update(1, { tenant: 'c' })
+    await expect(moving).rejects.toThrow(/is read from its envelope/)
 
     const verified = await start('verified')
     await migrate(verified)

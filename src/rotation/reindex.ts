@@ -80,7 +80,8 @@ export interface ReindexReport {
  * @returns how far each field is. Values that do not open, do not fit the new index or are not unique in it
  *   are in `failed` of the last job, and keep the new index from being asked
  * @throws ERR_CONFIG where no field declares `next`, for missing columns or unique indexes, for options out of
- *   range, for `abandon` after `contract`, and (`retryable`) where a transaction does not end
+ *   range, for `abandon` after `contract`, and (`retryable`) where a transaction does not end or another
+ *   process goes on with what is abandoned
  * @throws ERR_INDEX_CHANGED where the declaration is neither what rows are indexed with nor what they are to be
  * @throws ERR_KEY_PROVIDER, ERR_KEY_STORE where keys cannot be had (`retryable`: run it again)
  * @throws ERR_HISTORY (`retryable`) where a step is done, and its record is missing
@@ -158,6 +159,8 @@ async function abandonAll(
     await settle(context.schema, indexes, context.options.signal)
   }
   const left = (await load()).filter(({ next }) => next !== null)
+  const moved = left.find(({ state }) => compareStates(state, 'filled') > 0)
+  if (moved) throw movedMeanwhile(moved)
   if (left.length > 0) {
     await recordStep(context, left, 'unchanged', () => each(left, indexes.remove))
   }
@@ -201,5 +204,14 @@ function cannotGoBack({ column: { field } }: ChangingField): MortiseError {
     `${field}: its former index is no longer whole, so that this reindex cannot be abandoned: finish it ` +
       'with contract, and change the index back with another one',
     { field },
+  )
+}
+
+/** What others ask, or have begun to give up the former index for, is not taken away from them. */
+function movedMeanwhile({ column: { field } }: ChangingField): MortiseError {
+  return new MortiseError(
+    'ERR_CONFIG',
+    `${field}: another process went on with its reindex while it was to be abandoned: stop that one, and run it again`,
+    { field, retryable: true },
   )
 }

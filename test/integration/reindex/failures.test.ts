@@ -3,6 +3,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { Column, Entity, PrimaryColumn, Unique } from 'typeorm'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { generateRootKey } from '../../../src'
+import type { IndexRecord } from '../../../src/key-store/store'
+import { keyControl } from '../../../src/keys/keyring'
 import { reindex, shred } from '../../../src/rotation'
 import { runningTransactionsEnded } from '../../../src/rotation/running-transactions'
 import { schemaOf } from '../../../src/schema'
@@ -157,6 +159,21 @@ describe('reindex of a bound field with subjects, in a text column and a compoun
     await expect(member.driver.createSchemaBuilder().log()).rejects.toMatchObject({
       code: 'ERR_INDEX_CHANGED',
     })
+  })
+
+  it('is not abandoned while another process goes on with it', async () => {
+    const slow = await begin(ChangingMember, { pollMs: 150 })
+    const abandoning = reindex(slow.dataSource, { abandon: true })
+    const refused = expect(abandoning).rejects.toMatchObject({
+      code: 'ERR_CONFIG',
+      message: expect.stringMatching(/another process went on/),
+      retryable: true,
+    })
+    let [field] = await fieldsOf(application)
+    while (field?.state !== 'filled') [field] = await fieldsOf(application)
+    await keyControl(application.keyring).indexes.advance(field.next as IndexRecord, 'asked')
+    await refused
+    expect((await fieldsOf(application))[0]?.state).toBe('asked')
   })
 
   it('what an abandoned attempt left stands in the way of no value', async () => {

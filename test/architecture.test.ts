@@ -73,6 +73,7 @@ const MATH_RANDOM: Record<string, string> = {
   'src/key-store/file-lock.ts': 'spreads the next try of processes that wait for one lock',
   'src/keys/backoff.ts': 'spreads the next try of processes that one outage hit together',
   'src/keys/cache.ts': 'spreads the refresh of keys that were loaded together',
+  'src/pg-boss/queue.ts': 'spreads the next try of workers that make a queue together',
 }
 
 /** TypeORM's builders are extended because it creates them itself and offers no other hook. */

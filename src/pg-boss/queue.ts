@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { EncryptedSchema } from '../schema'
 import type { Boss } from './boss'
 import type { QueuedVerb, ShardMessage, StartMessage } from './message'
@@ -15,13 +16,34 @@ const POLICY = 'short'
 
 /** Makes the queue of the shards where it does not exist. */
 export async function createShardQueue({ boss, name }: Queue): Promise<void> {
-  await boss.createQueue(name, { name, policy: POLICY })
+  await createQueue(boss, name)
+}
+
+const DEADLOCK = '40P01'
+const MAX_ATTEMPTS = 10
+const MAX_WAIT_MS = 200
+
+/**
+ * What pg-boss does for a new queue is DDL: workers that make theirs at the same time, as after a
+ * deployment, meet in a deadlock, of which PostgreSQL ends one side. Asked again it does nothing twice.
+ */
+async function createQueue(boss: Boss, name: string): Promise<void> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      await boss.createQueue(name, { name, policy: POLICY })
+      return
+    } catch (error) {
+      const { code } = Object(error) as { code?: unknown }
+      if (code !== DEADLOCK || attempt === MAX_ATTEMPTS) throw error
+      await sleep(Math.random() * MAX_WAIT_MS)
+    }
+  }
 }
 
 /** Makes the queue that starts a verb by schedule: pg-boss 10 keeps one schedule for each queue. */
 export async function createStartQueue(queue: Queue, verb: QueuedVerb): Promise<string> {
   const name = startQueueName(queue, verb)
-  await queue.boss.createQueue(name, { name, policy: POLICY })
+  await createQueue(queue.boss, name)
   return name
 }
 

@@ -72,6 +72,25 @@ afterEach(async () => {
   await Promise.all(started.map((workers) => workers.stop()))
 })
 
+describe('a queue that others make at the same time', () => {
+  const failing = (codes: string[]): Queue => {
+    const createQueue = async (): Promise<void> => {
+      const code = codes.shift()
+      if (code !== undefined) throw Object.assign(new Error('refused'), { code })
+    }
+    return { boss: { createQueue } as unknown as Boss, name, schema: () => schemaOf(target) }
+  }
+
+  it('is asked for again where PostgreSQL found a deadlock, and for nothing else', async () => {
+    const codes = ['40P01', '40P01']
+    await createShardQueue(failing(codes))
+    expect(codes).toEqual([])
+    await expect(createShardQueue(failing(['42501']))).rejects.toMatchObject({ code: '42501' })
+    const always = Array.from({ length: 20 }, () => '40P01')
+    await expect(createShardQueue(failing(always))).rejects.toMatchObject({ code: '40P01' })
+  })
+})
+
 /** Another process: a keyring of its own over the same store. */
 async function joinAs(keyring: Keyring, options: WorkerOptions = {}): Promise<Target> {
   const own = tables.target(keyring, table)

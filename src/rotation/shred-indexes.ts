@@ -1,8 +1,11 @@
 import { MortiseError } from '../errors'
 import type { Query } from '../key-store/store'
+import { leftBehind } from '../keys/index-stage'
+import { keyAccess } from '../keys/keyring'
 import { UUID } from '../keys/subject-id'
 import type { EncryptedSchema, EncryptedTable, EncryptedTableColumn } from '../schema'
 import { envelopeSql } from './envelope-sql'
+import { refuseHiddenRows } from './hidden-rows'
 import type { ShreddedTable } from './shred-certificate'
 import { quote, tableLabel, tablePath } from './table-path'
 
@@ -36,21 +39,47 @@ export async function keyIdsInRows(
  * has such columns, and one statement and transaction for it. Rows that are clear stay untouched.
  *
  * @param keyIds - 16 hex digits each
+ * @throws ERR_CONFIG, ERR_INDEX_CHANGED where it could not empty all of them; nothing was done
  */
 export async function clearIndexes(
-  { tables, query }: EncryptedSchema,
+  schema: EncryptedSchema,
   keyIds: readonly string[],
 ): Promise<ShreddedTable[]> {
+  await checkAllIsCleared(schema)
+  const { tables, query } = schema
   const cleared: ShreddedTable[] = []
   for (const table of tables) {
-    const fields = table.columns.filter(
-      ({ subject, indexColumns }) => subject !== null && indexColumns.length > 0,
-    )
+    const fields = table.columns.filter(hasSubjectIndexes)
     if (fields.length === 0) continue
     const clearedRows = keyIds.length === 0 ? 0 : await clearTable(query, table, fields, keyIds)
     cleared.push({ table: tableLabel(table), clearedRows })
   }
   return cleared
+}
+
+/**
+ * Refuses to shred where tokens of the subject would stay: in rows that this role does not see, and in
+ * columns of a `reindex` that this process does not take part in.
+ *
+ * @throws ERR_CONFIG naming the tables whose rows may be hidden
+ * @throws ERR_INDEX_CHANGED naming the field that is being reindexed
+ */
+async function checkAllIsCleared({ keyring, tables, query }: EncryptedSchema): Promise<void> {
+  const affected = tables.filter(({ columns }) => columns.some(hasSubjectIndexes))
+  if (affected.length === 0) return
+  await refuseHiddenRows(query, affected)
+  const access = keyAccess(keyring)
+  for (const { definition } of affected.flatMap(({ columns }) =>
+    columns.filter(hasSubjectIndexes),
+  )) {
+    await access.declareIndexes([definition.declaration])
+    const { mayWrite } = await access.indexStage(definition.fieldId)
+    if (!mayWrite) throw leftBehind(definition.fieldId, 'write')
+  }
+}
+
+function hasSubjectIndexes({ subject, indexColumns }: EncryptedTableColumn): boolean {
+  return subject !== null && indexColumns.length > 0
 }
 
 async function clearTable(

@@ -35,6 +35,8 @@ export interface ShredOptions {
  * @returns a certificate to keep; it says which keys were destroyed now and which before
  * @throws ERR_CONFIG for another domain than the keyring's, or a target that is neither
  * @throws ERR_VALUE_INVALID for a subject that cannot be one
+ * @throws ERR_INDEX_CHANGED during a `reindex` that this process does not take part in, and ERR_CONFIG where
+ *   row-level security may hide rows from its role: tokens of the subject would stay
  * @throws ERR_ADOPTION while a column that is being adopted holds values of the subject in clear
  * @throws ERR_KEY_STORE where the key store cannot be read or written (`retryable`: run it again)
  * @throws ERR_HISTORY (`retryable`) where it is done, and its record is missing; the key store keeps

@@ -1,4 +1,5 @@
 import { InsertQueryBuilder, type InsertResult, type ObjectLiteral } from 'typeorm'
+import { checkCleared } from './cleared-indexes'
 import { checkInsertion } from './conflict'
 import { hiddenColumnsOf, sealedColumnOf } from './encrypted-column'
 import { hideValues } from './hide-values'
@@ -83,6 +84,7 @@ export class EncryptedInsertBuilder<E extends ObjectLiteral> extends InsertQuery
   }
 
   override async execute(): Promise<InsertResult> {
+    await checkCleared(this, [internalsOf(this).expressionMap.valuesSet ?? {}].flat())
     try {
       return await super.execute()
     } catch (error) {

@@ -1,4 +1,4 @@
-import type { DataSource, EntityMetadata, ObjectLiteral } from 'typeorm'
+import type { DataSource, EntityMetadata, ObjectLiteral, QueryRunner } from 'typeorm'
 
 /** TypeORM exports the class only from a path of its own. */
 export type ColumnMetadata = EntityMetadata['columns'][number]
@@ -13,6 +13,8 @@ export interface BuilderInternals {
   readonly dataSource?: DataSource
   readonly connection?: DataSource
   expressionMap: ExpressionMap
+  /** Where the statement is to run; undefined where TypeORM takes a connection for it. */
+  readonly queryRunner?: QueryRunner | undefined
   createParameter(value: unknown): string
   setParameter(name: string, value: unknown): unknown
   getParameters(): ObjectLiteral

@@ -4,6 +4,7 @@ import {
   UpdateQueryBuilder,
   type UpdateResult,
 } from 'typeorm'
+import { checkCleared } from './cleared-indexes'
 import { hideValues } from './hide-values'
 import { type ColumnMetadata, internalsOf } from './internals'
 import { rewriteExactCondition } from './object-where'
@@ -82,6 +83,7 @@ export class EncryptedUpdateBuilder<E extends ObjectLiteral> extends UpdateQuery
   }
 
   override async execute(): Promise<UpdateResult> {
+    await checkCleared(this, [internalsOf(this).expressionMap.valuesSet ?? {}].flat())
     try {
       return await super.execute()
     } catch (error) {

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { generateRootKey } from '../../../src'
 import type { IndexRecord } from '../../../src/key-store/store'
 import { keyControl } from '../../../src/keys/keyring'
-import { reindex, shred } from '../../../src/rotation'
+import { reindex, rotateKek, shred } from '../../../src/rotation'
 import { runningTransactionsEnded } from '../../../src/rotation/running-transactions'
 import { schemaOf } from '../../../src/schema'
 import { Encrypted } from '../../../src/typeorm'
@@ -276,5 +276,47 @@ describe('what is asked of reindex', () => {
     await waiting
     await late.rollbackTransaction()
     await Promise.all([early.release(), late.release()])
+  })
+})
+
+@Entity({ name: 'letter' })
+class Letter {
+  @PrimaryColumn('int') id!: number
+  @Column('text') tenant!: string
+  @Encrypted({ type: 'string', exact: true, subject: 'tenant', nullable: true })
+  text!: string | null
+}
+
+@Entity({ name: 'letter' })
+class ChangingLetter {
+  @PrimaryColumn('int') id!: number
+  @Column('text') tenant!: string
+  @Encrypted({ type: 'string', exact: true, next: {}, subject: 'tenant', nullable: true })
+  text!: string | null
+}
+
+describe('a process from before', () => {
+  it('is refused to set to NULL and to shred what it cannot take out of the index to come', async () => {
+    const before = await begin(Letter, { synchronize: true })
+    const letters = before.dataSource.getRepository(Letter)
+    await letters.insert([1, 2, 3].map((n) => ({ id: n, tenant: `t${n}`, text: `hello ${n}` })))
+    await letters.update(3, { text: null })
+    const between = await begin(ChangingLetter, { synchronize: true })
+    await rotateKek(between.keyring, { purpose: 'index' })
+    while ((await fieldsOf(between))[0]?.state !== 'filled') await step(between)
+    const refused = { code: 'ERR_INDEX_CHANGED', field: 'letter.text' }
+    const cleared = { id: 1, tenant: 't1', text: null }
+    await expect(letters.update(1, { text: null })).rejects.toMatchObject(refused)
+    await expect(letters.save(cleared)).rejects.toMatchObject(refused)
+    await expect(letters.upsert(cleared, ['id'])).rejects.toMatchObject(refused)
+    await expect(shred(before.dataSource, { subject: 't2' })).rejects.toMatchObject(refused)
+    expect((await letters.findOneByOrFail({ text: 'hello 1' })).id).toBe(1)
+
+    await between.dataSource.getRepository(ChangingLetter).update(1, { text: null })
+    await shred(between.dataSource, { subject: 't2' })
+    const rows = await before.dataSource.query(
+      'SELECT id FROM letter WHERE text_hmac IS NOT NULL OR text_hmac_next IS NOT NULL',
+    )
+    expect(rows).toEqual([])
   })
 })

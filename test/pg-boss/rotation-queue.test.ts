@@ -350,6 +350,8 @@ describe('a schedule', () => {
 describe('a message of a schedule', () => {
   it('rotates once, also where the first try fails between rotation and job', async () => {
     const limits = { expireInSeconds: 60, retryLimit: 1, retryDelay: 1 }
+    // A key of the same millisecond would be taken for one that this message made.
+    await sleep(5)
     const message = {
       data: { verb: 'rewrap', domain: 'default', options: SMALL, limits, rotate: true },
       createdOn: new Date(),

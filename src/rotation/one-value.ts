@@ -1,6 +1,5 @@
 import { isMortiseError, type MortiseError, type MortiseErrorCode } from '../errors'
 
-/** Causes that concern more than one value: the job stops, and may go on later. */
 const OF_ALL: readonly MortiseErrorCode[] = ['ERR_KEY_PROVIDER', 'ERR_KEY_STORE', 'ERR_CLOSED']
 
 /** What is wrong with one value must not end the work on the others. */
@@ -22,6 +21,11 @@ export async function attemptAsync<T>(work: () => Promise<T>): Promise<T | Morti
 }
 
 function ofOneValue(error: unknown): MortiseError {
-  if (isMortiseError(error) && !OF_ALL.includes(error.code)) return error
+  if (isMortiseError(error) && !concernsAll(error)) return error
   throw error
+}
+
+/** Whether a cause concerns more than one value: the job stops, and may go on later. */
+export function concernsAll({ code }: MortiseError): boolean {
+  return OF_ALL.includes(code)
 }

@@ -9,16 +9,14 @@ import { runtimeOf, sessionOf } from './runtime'
  * would go on being found by the others. The statement's hook cannot see it, because NULL has no
  * placeholder. Costs nothing where no property with an index is set to NULL.
  *
- * @param valueSets - what the statement of an INSERT or UPDATE builder writes
+ * @param builder - of an INSERT or UPDATE
  * @throws ERR_INDEX_CHANGED where a `reindex` has left this process behind
  */
-export async function checkCleared(
-  builder: object,
-  valueSets: readonly ObjectLiteral[],
-): Promise<void> {
+export async function checkCleared(builder: object): Promise<void> {
   const { expressionMap, queryRunner } = internalsOf(builder)
-  const { mainAlias } = expressionMap
+  const { mainAlias, valuesSet = {} } = expressionMap
   if (!mainAlias?.hasMetadata) return
+  const valueSets: ObjectLiteral[] = [valuesSet].flat()
   const isCleared = ({ field, property }: EncryptedColumn) =>
     (field.exact ?? field.bucketing) !== null &&
     valueSets.some((values) => property.getEntityValue(values) === null)

@@ -84,7 +84,7 @@ export class EncryptedInsertBuilder<E extends ObjectLiteral> extends InsertQuery
   }
 
   override async execute(): Promise<InsertResult> {
-    await checkCleared(this, [internalsOf(this).expressionMap.valuesSet ?? {}].flat())
+    await checkCleared(this)
     try {
       return await super.execute()
     } catch (error) {

@@ -83,7 +83,7 @@ export class EncryptedUpdateBuilder<E extends ObjectLiteral> extends UpdateQuery
   }
 
   override async execute(): Promise<UpdateResult> {
-    await checkCleared(this, [internalsOf(this).expressionMap.valuesSet ?? {}].flat())
+    await checkCleared(this)
     try {
       return await super.execute()
     } catch (error) {

@@ -1,5 +1,5 @@
 import type { AdoptedTableColumn, EncryptedTable, EncryptedTableColumn } from '../../schema'
-import type { SourceRow } from '../job/table-task'
+import type { RowSource, SourceRow } from '../job/table-task'
 import { openedColumns } from '../open-rows'
 import { quote } from '../table-path'
 
@@ -30,31 +30,32 @@ export function columnPair({ column, adopted }: AdoptingColumn): [plain: string,
   return [`r.${quote(adopted.place.plainColumn)}`, `r.${quote(column)}`]
 }
 
-/**
- * What a page shows beside {@link openedColumns}, whose names are used here too: `a1`… the values in
- * clear, as the driver reads them, `h1`… whether they are not NULL, which the driver does not tell from
- * the null of JSON, and `x`, the version of the row.
- */
-export function selectPlain(columns: readonly AdoptingColumn[]): string[] {
-  return [
-    'r.xmin::text AS x',
-    ...columns.flatMap((column, i) => {
-      const [plain] = columnPair(column)
-      return [`${plain} AS a${i + 1}`, `(${plain} IS NOT NULL) AS h${i + 1}`]
-    }),
-    ...openedColumns(columns),
-  ]
-}
-
 /** PostgreSQL tells the size of a stored value at once, compressed where it is; text is rarely less than this. */
 const COMPRESSED = 4
 
-/** How many bytes of a row {@link selectPlain} reads, about. */
-export function bytesOfPlain(columns: readonly AdoptingColumn[]): string {
-  return columns
+/**
+ * What a page reads of rows in which one of the conditions holds. Beside {@link openedColumns}, whose names
+ * are used here too: `a1`… the values in clear, as the driver reads them, `h1`… whether they are not NULL,
+ * which the driver does not tell from the null of JSON, and `x`, the version of the row.
+ */
+export function rowsWhere(
+  columns: readonly AdoptingColumn[],
+  conditionOf: (column: AdoptingColumn) => string,
+): RowSource {
+  const plain = columns.flatMap((column, i) => {
+    const [value] = columnPair(column)
+    return [`${value} AS a${i + 1}`, `(${value} IS NOT NULL) AS h${i + 1}`]
+  })
+  const sizes = columns
     .flatMap(columnPair)
     .map((value) => `${COMPRESSED} * coalesce(pg_column_size(${value}), 0)`)
-    .join(' + ')
+  return {
+    select: ['r.xmin::text AS x', ...plain, ...openedColumns(columns)],
+    joins: '',
+    where: columns.map(conditionOf).join(' OR '),
+    bytes: sizes.join(' + '),
+    parameters: [],
+  }
 }
 
 /** The version of a row that was read: any later write of it gives it another one. */

@@ -2,7 +2,7 @@ import type { Query } from '../../key-store/store'
 import type { KeyAccess } from '../../keys/access'
 import { keyColumns } from '../job/key-columns'
 import type { SourceRow, TableTask } from '../job/table-task'
-import { type AdoptingTable, bytesOfPlain, cellOf, columnPair, selectPlain } from './adopting-table'
+import { type AdoptingTable, cellOf, columnPair, rowsWhere } from './adopting-table'
 import { countValues } from './count-values'
 import { plainValues } from './plain-values'
 import type { SealedValue } from './seal-values'
@@ -19,17 +19,10 @@ export async function backfillTask(
   const { columns } = table
   const keys = await keyColumns(query, table)
   const write = writeValues(table, keys)
-  const missing = columns.map(isUnsealed)
   return {
     table,
     keys,
-    source: {
-      select: selectPlain(columns),
-      joins: '',
-      where: missing.join(' OR '),
-      bytes: bytesOfPlain(columns),
-      parameters: [],
-    },
+    source: rowsWhere(columns, isUnsealed),
     count: () =>
       countValues(query, table, {
         total: isUnsealed,

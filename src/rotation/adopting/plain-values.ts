@@ -1,5 +1,7 @@
 import { isMortiseError, type MortiseErrorCode } from '../../errors'
 import type { FailedValue, SourceRow } from '../job/table-task'
+import { concernsAll } from '../one-value'
+import { failureOf } from '../opened-page'
 import { type AdoptingColumn, cellOf, holdsValue } from './adopting-table'
 
 /** A value in clear, in its place. */
@@ -35,21 +37,13 @@ export function plainValues(
   return { values, failed }
 }
 
-/** The place of a value that a job cannot deal with. */
-export function failureOf(
-  { row, column }: Pick<PlainValue, 'row' | 'column'>,
-  code: MortiseErrorCode,
-): FailedValue {
-  return { key: row.key, column: column.column, code }
-}
-
 type Attempt<T> = { ok: true; result: T } | { ok: false; code: MortiseErrorCode }
 
 /**
  * What is wrong with one value must not end the work on the others. What a transformer of the application
  * throws may show the value, and is not kept.
  *
- * @throws what a key provider throws
+ * @throws what {@link codeOf} throws
  */
 export function attempt<T>(work: () => T): Attempt<T> {
   try {
@@ -62,6 +56,6 @@ export function attempt<T>(work: () => T): Attempt<T> {
 /** @throws the error itself where it concerns more than one value */
 export function codeOf(error: unknown): MortiseErrorCode {
   if (!isMortiseError(error)) return 'ERR_VALUE_INVALID'
-  if (error.code === 'ERR_KEY_PROVIDER' || error.code === 'ERR_KEY_STORE') throw error
+  if (concernsAll(error)) throw error
   return error.code
 }

@@ -4,8 +4,9 @@ import { toStored } from '../../envelope/stored-form'
 import { MortiseError } from '../../errors'
 import type { KeyAccess, SealingKey, TokenKey } from '../../keys/access'
 import type { FailedValue } from '../job/table-task'
+import { failureOf } from '../opened-page'
 import { cellOf } from './adopting-table'
-import { attempt, codeOf, failureOf, type PlainValue } from './plain-values'
+import { attempt, codeOf, type PlainValue } from './plain-values'
 
 /** Everything that a row gets for a value, as text parameters of a statement. */
 export interface SealedValue extends PlainValue {

@@ -7,11 +7,10 @@ import { type OpenedValue, openRows } from '../open-rows'
 import {
   type AdoptingColumn,
   type AdoptingTable,
-  bytesOfPlain,
   cellOf,
   columnPair,
   holdsValue,
-  selectPlain,
+  rowsWhere,
 } from './adopting-table'
 import { byRow } from './backfill-task'
 import { countValues } from './count-values'
@@ -36,17 +35,10 @@ export async function verifyTask(context: VerifyContext, table: AdoptingTable): 
   const { columns } = table
   const keys = await keyColumns(context.query, table)
   const write = writeValues(table, keys)
-  const held = columns.map(isHeld)
   return {
     table,
     keys,
-    source: {
-      select: selectPlain(columns),
-      joins: '',
-      where: held.join(' OR '),
-      bytes: bytesOfPlain(columns),
-      parameters: [],
-    },
+    source: rowsWhere(columns, isHeld),
     count: () => countValues(context.query, table, { total: isHeld, current: () => 'FALSE' }),
     work: (rows) => verifyPage(context, { table, keys, write }, rows),
   }

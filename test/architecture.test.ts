@@ -45,8 +45,8 @@ const ENTRY_FILES = ['src/aws-kms.ts', 'src/index.ts', 'src/pkcs11.ts', 'src/pos
 const PACKAGES: Record<string, RegExp> = {
   '@aws-sdk/client-kms': /^src\/providers\/aws-kms/,
   '@opentelemetry/api': /^src\/opentelemetry\.ts$/,
-  // A module of the project that the command line was given the path of.
-  '(computed)': /^src\/cli\/import-file\.ts$/,
+  // A module of the project that the command line was given the path of, and the addon.
+  '(computed)': /^src\/(cli\/import-file|crypto\/native)\.ts$/,
   'cli-progress': /^src\/cli\//,
   commander: /^src\/cli\//,
   pg: /^src\/keys\/store-from-env\.ts$/,

@@ -31,6 +31,15 @@ export function randomBytes(size: number): Buffer {
   return bytes
 }
 
+/**
+ * Fills memory of the caller from OpenSSL's generator, for many keys at once.
+ *
+ * @param memory - all of it; a view of part of an ArrayBuffer is filled, not what is around it
+ */
+export function fillRandom(memory: Buffer): void {
+  randomFillSync(memory)
+}
+
 function refill(): void {
   if (pool === undefined) setTimeout(drop, POOL_LIFETIME_MS).unref()
   pool = randomFillSync(pool ?? Buffer.allocUnsafeSlow(POOL_BYTES))

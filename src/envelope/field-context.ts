@@ -1,4 +1,4 @@
-import { checkIdentifier, encodeParts, lengthPrefixed, u8 } from '../bytes'
+import { checkIdentifier, encodeParts, lengthPrefixed, u8, u16 } from '../bytes'
 import { IV_BYTES } from '../crypto/aead'
 import { sha256 } from '../crypto/hash'
 import { MortiseError } from '../errors'
@@ -40,6 +40,8 @@ export interface FieldContext {
   readonly iv: Buffer
   /** AAD up to the row id, without and with b1. */
   readonly aadPrefix: { readonly unpadded: Buffer; readonly padded: Buffer }
+  /** The field in a page of the native path; see `NativePage.fieldIndex`. */
+  readonly native: Buffer
 }
 
 /**
@@ -58,7 +60,10 @@ export function createFieldContext(declaration: FieldDeclaration): FieldContext 
   checkPad(pad, name)
   checkCompressed(compressed, type, name)
   const names = encodeParts(domain, fieldId)
+  const iv = sha256(encodeParts('mortise/1/iv', domain, fieldId)).subarray(0, IV_BYTES)
   const b0 = rowBound ? ROW_BOUND : 0
+  const flags = b0 | (subject ? SUBJECT_KEY : 0) | (pad === null ? 0 : PADDED)
+  const unpadded = Buffer.concat([u8(b0), names])
   return {
     name,
     domain,
@@ -68,11 +73,9 @@ export function createFieldContext(declaration: FieldDeclaration): FieldContext 
     subject,
     pad,
     compressed,
-    iv: sha256(encodeParts('mortise/1/iv', domain, fieldId)).subarray(0, IV_BYTES),
-    aadPrefix: {
-      unpadded: Buffer.concat([u8(b0), names]),
-      padded: Buffer.concat([u8(b0 | PADDED), names]),
-    },
+    iv,
+    aadPrefix: { unpadded, padded: Buffer.concat([u8(b0 | PADDED), names]) },
+    native: Buffer.concat([u8(flags), iv, u16(unpadded.length), unpadded]),
   }
 }
 
@@ -101,15 +104,24 @@ export function contextAsSealed(field: FieldContext, flags: number): FieldContex
  */
 export function aadOf(field: FieldContext, padded: boolean, rowId?: Uint8Array): Buffer {
   const prefix = padded ? field.aadPrefix.padded : field.aadPrefix.unpadded
-  if (!field.rowBound) return prefix
-  if (rowId === undefined) {
-    throw new MortiseError(
-      'ERR_ROW_UNKNOWN',
-      `${field.name} is bound to its row: the statement must name the primary key`,
-      { field: field.name },
-    )
-  }
-  return Buffer.concat([prefix, lengthPrefixed(rowId)])
+  const bound = boundRowId(field, rowId)
+  return bound === undefined ? prefix : Buffer.concat([prefix, lengthPrefixed(bound)])
+}
+
+/**
+ * The row id that goes into the AAD.
+ *
+ * @returns undefined where the field is not row-bound
+ * @throws ERR_ROW_UNKNOWN where the field is row-bound and no row id is given
+ */
+export function boundRowId(field: FieldContext, rowId?: Uint8Array): Uint8Array | undefined {
+  if (!field.rowBound) return undefined
+  if (rowId !== undefined) return rowId
+  throw new MortiseError(
+    'ERR_ROW_UNKNOWN',
+    `${field.name} is bound to its row: the statement must name the primary key`,
+    { field: field.name },
+  )
 }
 
 function checkPad(pad: number | null, name: string): void {

@@ -31,6 +31,8 @@ export const COMMITMENT_BYTES = 32
 const KEY_BLOCK_BYTES: number = WRAP_OFFSET + WRAPPED_KEY_BYTES
 /** The key block and the commitment: all that a rewrap among local keys reads. */
 export const HEAD_BYTES: number = KEY_BLOCK_BYTES + COMMITMENT_BYTES
+/** What an envelope under a local key has beside its ciphertext. */
+export const OVERHEAD_BYTES: number = HEAD_BYTES + TAG_BYTES
 /** Longest ciphertext, padding included: 64 MiB. Checked when sealing and when opening. */
 export const MAX_CIPHERTEXT_BYTES: number = 64 * 1024 * 1024
 

@@ -126,8 +126,28 @@ function unlocked(
 ): OpenRecord {
   if (field.subject && subjectRef === undefined) throw subjectUnknown(field)
   const record = recordOf(parts, field)
-  checkDomain(record.domain, parts, field)
+  checkDomain(record.domain, parts.head, field)
   return record
+}
+
+/** What a plaintext holds. */
+export interface Content {
+  /** T. */
+  readonly encoded: Uint8Array
+  readonly value: unknown
+}
+
+/**
+ * Steps 7 and 8: what a plaintext holds whose tag was checked.
+ *
+ * @param padded - b1 of the envelope
+ * @returns null where it is not the canonical form of a value of the field's type
+ */
+export function contentOf(field: FieldContext, padded: boolean, plaintext: Buffer): Content | null {
+  const content = padded ? withoutPadding(plaintext) : plaintext
+  const encoded = content === null ? null : encodedIn(field, content)
+  const value = encoded === null ? undefined : decodeValue(field.type, encoded)
+  return encoded === null || value === undefined ? null : { encoded, value }
 }
 
 function openValue(
@@ -136,18 +156,14 @@ function openValue(
   field: FieldContext,
   rowId?: Uint8Array,
   subjectRef?: Uint8Array,
-): { readonly encoded: Uint8Array; readonly value: unknown } {
+): Content {
   const parts = expectedParts(envelope, field)
   const padded = (parts.flags & PADDED) !== 0
   const aad = aadOf(field, padded, rowId)
   const { encryptionKey, subjectRef: owner } = unlocked(recordOf, parts, field, subjectRef)
   const plaintext = openAead(encryptionKey, field.iv, aad, parts.ciphertext, parts.tag)
-  const content = plaintext !== null && padded ? withoutPadding(plaintext) : plaintext
-  const encoded = content === null ? null : encodedIn(field, content)
-  const value = encoded === null ? undefined : decodeValue(field.type, encoded)
-  if (encoded !== null && value !== undefined && sameSubject(owner, subjectRef)) {
-    return { encoded, value }
-  }
+  const content = plaintext === null ? null : contentOf(field, padded, plaintext)
+  if (content !== null && sameSubject(owner, subjectRef)) return content
   throw decryptionFailed(field.name)
 }
 
@@ -196,7 +212,7 @@ function checkFlag(flag: number, declared: boolean, what: string, { name }: Fiel
   )
 }
 
-function subjectUnknown({ name }: FieldContext): MortiseError {
+export function subjectUnknown({ name }: FieldContext): MortiseError {
   return new MortiseError(
     'ERR_ROW_UNKNOWN',
     `${name} is sealed under the key of its subject: the row's subject must be given`,
@@ -205,16 +221,16 @@ function subjectUnknown({ name }: FieldContext): MortiseError {
 }
 
 /** Step 9: the key of one subject opens nothing in the row of another. */
-function sameSubject(expected: Buffer | null, given: Uint8Array | undefined): boolean {
+export function sameSubject(expected: Buffer | null, given: Uint8Array | undefined): boolean {
   return expected === null || (given !== undefined && equalConstantTime(expected, given))
 }
 
 /** Step 3; checked also for a remembered record, which may have been unlocked for another field. */
-function checkDomain(domain: string, parts: EnvelopeParts, field: FieldContext): void {
+export function checkDomain(domain: string, envelope: Uint8Array, field: FieldContext): void {
   if (domain === field.domain) return
   throw new MortiseError(
     'ERR_KEY_NOT_FOUND',
-    `${field.name} is sealed under key ${readKeyId(parts.head)}, which is not of its domain`,
+    `${field.name} is sealed under key ${readKeyId(envelope)}, which is not of its domain`,
     { field: field.name },
   )
 }
@@ -223,7 +239,7 @@ function checkDomain(domain: string, parts: EnvelopeParts, field: FieldContext):
 function unlockRecord(keyOf: KeyLookup, parts: EnvelopeParts, field: FieldContext): OpenRecord {
   const kind = keyKind(parts.flags)
   const key = keyOf(readKeyId(parts.head), kind)
-  checkDomain(key.domain, parts, field)
+  checkDomain(key.domain, parts.head, field)
   const encryptionKey = withDek(key, parts.wrappedDek, parts.commitment, (_dek, record) => record())
   if (encryptionKey === null) throw decryptionFailed(field.name)
   const subjectRef = 'subjectRef' in key ? key.subjectRef : null

@@ -26,14 +26,24 @@ export function deriveRecordKey(dek: Uint8Array, domain: string): RecordKey {
   })
 }
 
+const infos = new Map<string, Buffer>()
+
+/** What is hashed under each DEK of a domain: E("mortise/1/record", domain) | 0x01. */
+export function recordInfo(domain: string): Buffer {
+  const known = infos.get(domain)
+  if (known) return known
+  const info = Buffer.concat([encodeParts('mortise/1/record', domain), ONE])
+  infos.set(domain, info)
+  return info
+}
+
 /** The encryption key is made where it is asked for: a rewrap needs the commitment alone. */
 function useKeyMaterial<T>(
   dek: Uint8Array,
   domain: string,
   use: (encryptionKey: () => SecretKey, commitment: Buffer) => T,
 ): T {
-  const info = Buffer.concat([encodeParts('mortise/1/record', domain), ONE])
-  const okm = hmacSha512(secretKey(dek), info)
+  const okm = hmacSha512(secretKey(dek), recordInfo(domain))
   try {
     return use(() => secretKey(okm.subarray(0, KEY_BYTES)), okm.subarray(KEY_BYTES))
   } finally {

@@ -1,12 +1,13 @@
 import { u8, u16, u32 } from '../bytes'
 import { sealAead } from '../crypto/aead'
 import { wrapKey } from '../crypto/key-wrap'
-import { randomBytes } from '../crypto/random'
+import { nativeAddon } from '../crypto/native'
+import { fillRandom, randomBytes } from '../crypto/random'
 import { KEY_BYTES } from '../crypto/secret-key'
 import { MortiseError } from '../errors'
 import type { DataKey, ProviderKey, SealingKey, SubjectKey } from '../keys/access'
 import { compress } from './compression'
-import { aadOf, type FieldContext } from './field-context'
+import { aadOf, boundRowId, type FieldContext } from './field-context'
 import {
   MAGIC,
   MAX_CIPHERTEXT_BYTES,
@@ -16,6 +17,8 @@ import {
   SUBJECT_KEY,
 } from './format'
 import { deriveRecordKey, type RecordKey, wrapByProvider } from './record-key'
+import { type Plaintext, type PreparedRecord, sealPages } from './seal-pages'
+import { inSlices } from './slices'
 import { TYPE_BYTES } from './value-type'
 
 const LENGTH_BYTES = 4
@@ -29,74 +32,85 @@ export interface SealInput {
   readonly rowId?: Uint8Array | undefined
 }
 
-/**
- * Seals the fields that one statement writes into one row, under one fresh DEK.
- *
- * DEKs are drawn in this file only and do not leave it: a DEK that was unwrapped, cached or rewrapped
- * never seals again. One key wrap and one HMAC per record, one cipher per field.
- *
- * @param key - the active `data` key of the fields' domain, or the key of the row's subject
- * @returns the envelopes, in the order of `values`
- * @throws ERR_SEAL_REUSE where two values share an IV, ERR_ROW_UNKNOWN where a row-bound field has no
- *   row id, ERR_VALUE_TOO_LARGE above 64 MiB: all before anything is sealed
- * @see docs/format.md "Sealing"
- */
-export function sealRecord(key: DataKey | SubjectKey, values: readonly SealInput[]): Buffer[] {
-  const plaintexts = preparePlaintexts(key, values)
-  if (plaintexts.length === 0) return []
-  const dek = randomBytes(KEY_BYTES)
-  try {
-    const keyBlock = Buffer.concat([key.idBytes, wrapKey(key.dekWrapKey, dek)])
-    return sealAll(plaintexts, keyBlock, deriveRecordKey(dek, key.domain))
-  } finally {
-    dek.fill(0)
-  }
+/** The values that one statement writes into one row under one key. */
+export interface SealRecord {
+  readonly key: SealingKey
+  readonly values: readonly SealInput[]
 }
 
 /**
- * {@link sealRecord} with a DEK that a provider wraps: one provider call.
+ * Seals several records, each under one fresh DEK: one key wrap and one HMAC per record, one cipher per
+ * field. Records under local keys are sealed natively, a page at a time, where the native path is there;
+ * otherwise in slices that let the event loop go on. A provider wraps the DEKs of its records at once.
  *
- * @throws what {@link sealRecord} throws, before the provider is asked, and what the provider throws
- * @throws ERR_KEY_PROVIDER where the provider changed the DEK that it was given
+ * DEKs are drawn in this file only and do not leave it: a DEK that was unwrapped, cached or rewrapped
+ * never seals again.
+ *
+ * @returns the envelopes of each record, in the order of `records` and their values
+ * @throws ERR_SEAL_REUSE where two values of a record share an IV, ERR_ROW_UNKNOWN where a row-bound
+ *   field has no row id, ERR_VALUE_TOO_LARGE above 64 MiB: all before anything is sealed
+ * @throws what the provider throws
+ * @see docs/format.md "Sealing"
+ */
+export async function sealRecords(records: readonly SealRecord[]): Promise<Buffer[][]> {
+  const prepared = records.map(prepareRecord)
+  const native = nativeAddon()
+  const isLocal = prepared.every(({ key }) => !('wrapDek' in key))
+  if (native !== null && isLocal) {
+    return sealPages(native, prepared as PreparedRecord[], fillRandom)
+  }
+  const sealed: (Buffer[] | Promise<Buffer[]>)[] = []
+  await inSlices(prepared, ({ key, values }) => {
+    sealed.push('wrapDek' in key ? sealByProvider(key, values) : sealLocally(key, values))
+  })
+  return Promise.all(sealed)
+}
+
+/**
+ * {@link sealRecords} of one record under a local key, in JavaScript and at once.
+ *
+ * @param key - the active `data` key of the fields' domain, or the key of the row's subject
+ * @throws what {@link sealRecords} throws
+ */
+export function sealRecord(key: DataKey | SubjectKey, values: readonly SealInput[]): Buffer[] {
+  return sealLocally(key, prepareRecord({ key, values }).values)
+}
+
+/**
+ * {@link sealRecords} of one record, in JavaScript, with a DEK that a provider wraps: one provider call.
+ *
+ * @throws what {@link sealRecords} throws, before the provider is asked
  */
 export async function sealRecordByProvider(
   key: ProviderKey,
   values: readonly SealInput[],
 ): Promise<Buffer[]> {
-  const plaintexts = preparePlaintexts(key, values)
-  if (plaintexts.length === 0) return []
+  return sealByProvider(key, prepareRecord({ key, values }).values)
+}
+
+function sealLocally(key: DataKey | SubjectKey, values: readonly Plaintext[]): Buffer[] {
+  if (values.length === 0) return []
   const dek = randomBytes(KEY_BYTES)
   try {
-    const record = deriveRecordKey(dek, key.domain)
-    const wrappedDek = await wrapByProvider(key, dek, record.commitment)
-    const keyBlock = Buffer.concat([key.idBytes, u16(wrappedDek.length), wrappedDek])
-    return sealAll(plaintexts, keyBlock, record)
+    const keyBlock = Buffer.concat([key.idBytes, wrapKey(key.dekWrapKey, dek)])
+    return sealAll(values, keyBlock, deriveRecordKey(dek, key.domain))
   } finally {
     dek.fill(0)
   }
 }
 
-/**
- * Seals several records, each under a DEK of its own. Synchronous work, except that a provider wraps
- * the DEKs of its records at once.
- *
- * @returns the envelopes of each record, in the order of `records`
- */
-export async function sealRecords(
-  records: readonly { readonly key: SealingKey; readonly values: readonly SealInput[] }[],
-): Promise<Buffer[][]> {
-  return Promise.all(
-    records.map(({ key, values }) =>
-      'wrapDek' in key ? sealRecordByProvider(key, values) : sealRecord(key, values),
-    ),
-  )
-}
-
-interface Plaintext {
-  readonly flags: number
-  readonly iv: Buffer
-  readonly aad: Buffer
-  readonly bytes: Uint8Array
+/** @throws ERR_KEY_PROVIDER where the provider changed the DEK that it was given */
+async function sealByProvider(key: ProviderKey, values: readonly Plaintext[]): Promise<Buffer[]> {
+  if (values.length === 0) return []
+  const dek = randomBytes(KEY_BYTES)
+  try {
+    const record = deriveRecordKey(dek, key.domain)
+    const wrappedDek = await wrapByProvider(key, dek, record.commitment)
+    const keyBlock = Buffer.concat([key.idBytes, u16(wrappedDek.length), wrappedDek])
+    return sealAll(values, keyBlock, record)
+  } finally {
+    dek.fill(0)
+  }
 }
 
 /** NIST SP 800-38D 8: one IV used twice under one key reveals both plaintexts and the tag key. */
@@ -116,10 +130,11 @@ function refuseRepeatedIv(values: readonly SealInput[]): void {
   }
 }
 
-function preparePlaintexts(key: SealingKey, values: readonly SealInput[]): Plaintext[] {
+/** All that can be wrong with a record is found here, before any of them is sealed. */
+function prepareRecord({ key, values }: SealRecord): PreparedRecord<SealingKey> {
   refuseRepeatedIv(values)
   const kind = 'subjectRef' in key ? SUBJECT_KEY : 'wrapDek' in key ? PROVIDER_WRAPPED : 0
-  return values.map((value) => preparePlaintext(key.domain, kind, value))
+  return { key, values: values.map((value) => preparePlaintext(key.domain, kind, value)) }
 }
 
 function preparePlaintext(
@@ -134,16 +149,10 @@ function preparePlaintext(
     throw new RangeError(`${field.name} is sealed under a key of another kind`)
   }
   checkSize(encoded.length, field)
-  const padded = field.pad !== null
   const content = field.compressed ? compress(encoded) : encoded
-  const length = field.pad === null ? content.length : paddedLength(content, field.pad)
-  checkSize(length, field)
-  return {
-    flags: kind | (field.rowBound ? ROW_BOUND : 0) | (padded ? PADDED : 0),
-    iv: field.iv,
-    aad: aadOf(field, padded, rowId),
-    bytes: padded ? padTo(length, content) : content,
-  }
+  const bytes = field.pad === null ? content : padded(content, field.pad, field)
+  const flags = kind | (field.rowBound ? ROW_BOUND : 0) | (field.pad === null ? 0 : PADDED)
+  return { field, flags, bytes, rowId: boundRowId(field, rowId) }
 }
 
 /** Of the value before it is compressed too: what is sealed must be small enough to be opened. */
@@ -156,12 +165,10 @@ function checkSize(bytes: number, { name }: FieldContext): void {
   )
 }
 
-/** The smallest multiple of `step` that holds the length and the content. */
-function paddedLength(content: Uint8Array, step: number): number {
-  return Math.ceil((LENGTH_BYTES + content.length) / step) * step
-}
-
-function padTo(length: number, content: Uint8Array): Buffer {
+/** u32(len T) | T | zeros, up to the smallest multiple of `step` that holds them. */
+function padded(content: Uint8Array, step: number, field: FieldContext): Buffer {
+  const length = Math.ceil((LENGTH_BYTES + content.length) / step) * step
+  checkSize(length, field)
   const bytes = Buffer.alloc(length)
   bytes.set(u32(content.length))
   bytes.set(content, LENGTH_BYTES)
@@ -170,12 +177,13 @@ function padTo(length: number, content: Uint8Array): Buffer {
 
 /** @param keyBlock - key id and wrapped DEK */
 function sealAll(
-  plaintexts: readonly Plaintext[],
+  values: readonly Plaintext[],
   keyBlock: Buffer,
   { encryptionKey, commitment }: RecordKey,
 ): Buffer[] {
-  return plaintexts.map(({ flags, iv, aad, bytes }) => {
-    const [ciphertext, tag] = sealAead(encryptionKey, iv, aad, bytes)
+  return values.map(({ field, flags, bytes, rowId }) => {
+    const aad = aadOf(field, (flags & PADDED) !== 0, rowId)
+    const [ciphertext, tag] = sealAead(encryptionKey, field.iv, aad, bytes)
     return Buffer.concat([u8(MAGIC), u8(flags), keyBlock, commitment, ciphertext, tag])
   })
 }

@@ -1,11 +1,13 @@
 import { types } from 'node:util'
+import type { FieldContext } from '../envelope/field-context'
 import { fromText, parseEnvelope } from '../envelope/format'
 import { createKeyRequest } from '../envelope/key-request'
-import { createOpener, keyNameOf } from '../envelope/open'
+import { keyNameOf } from '../envelope/open'
+import { type OpenInput, openMany } from '../envelope/open-many'
 import { sealRecords } from '../envelope/seal'
-import { MortiseError } from '../errors'
+import { isMortiseError, MortiseError } from '../errors'
 import type { Field } from '../field'
-import type { KeyAccess } from '../keys/access'
+import type { KeyAccess, OpeningKeys } from '../keys/access'
 import { subjectShredded } from '../keys/key-use'
 
 /** What to do with a value whose subject key was destroyed. */
@@ -60,17 +62,35 @@ export async function openValues(
   if (needed.isEmpty) return values.map(() => null)
   const keys = await access.keysFor(needed.request)
   const refs = await subjectRefs(access, values)
-  const opener = createOpener(keys.keyOf)
-  return values.map(({ subject }, index) => {
+  const inputs: OpenInput[] = []
+  const isOpened = values.map(({ subject }, index) => {
     const envelope = envelopes[index]!
-    if (envelope === null) return null
-    const { id } = keyNameOf(envelope)
-    const shreddedAt = keys.shreddedAt(id)
-    if (shreddedAt === undefined)
-      return opener.open(envelope, context, undefined, refs.get(subject))
-    if (shredded === 'null') return null
-    throw subjectShredded(id, shreddedAt, field.name)
+    if (envelope === null || isShredded(envelope, context, keys, shredded)) return false
+    inputs.push({ envelope, field: context, subjectRef: refs.get(subject) })
+    return true
   })
+  const opened = (await openMany(keys.keyOf, inputs)).values()
+  return isOpened.map((is) => (is ? valueOrThrow(opened.next().value) : null))
+}
+
+/** @throws ERR_SUBJECT_SHREDDED where such a value is not to be read as null */
+function isShredded(
+  envelope: Uint8Array,
+  { name, subject }: FieldContext,
+  keys: OpeningKeys,
+  shredded: ShreddedValues,
+): boolean {
+  if (!subject) return false
+  const { id } = keyNameOf(envelope)
+  const shreddedAt = keys.shreddedAt(id)
+  if (shreddedAt === undefined) return false
+  if (shredded === 'null') return true
+  throw subjectShredded(id, shreddedAt, name)
+}
+
+function valueOrThrow(opened: unknown): unknown {
+  if (isMortiseError(opened)) throw opened
+  return opened
 }
 
 async function subjectRefs(

@@ -1,0 +1,38 @@
+import { isMortiseError, type MortiseError } from '../errors'
+import type { FieldContext } from './field-context'
+import { createOpener, type KeyLookup } from './open'
+
+/** One stored value that is to be opened. */
+export interface OpenInput {
+  readonly envelope: Uint8Array
+  readonly field: FieldContext
+  /** Made by `encodeRowId`. Required where the field is row-bound, without effect elsewhere. */
+  readonly rowId?: Uint8Array | undefined
+  /** Of the row's subject property. Required where the field has a subject. */
+  readonly subjectRef?: Uint8Array | undefined
+}
+
+/** What an envelope opens as: its value, or T as `encodeValue` writes it. */
+export type OpenAs = 'value' | 'encoded'
+
+/** An opener of one page in JavaScript that gives an error instead of throwing it; see `Opener.open`. */
+export function openOne(keyOf: KeyLookup, as: OpenAs): (input: OpenInput) => unknown {
+  const opener = createOpener(keyOf)
+  const open = as === 'value' ? opener.open : opener.openEncoded
+  return ({ envelope, field, rowId, subjectRef }) =>
+    valueOrError(() => open(envelope, field, rowId, subjectRef))
+}
+
+/**
+ * What `open` gives, or what it says is wrong with the value.
+ *
+ * @throws what is no MortiseError
+ */
+export function valueOrError<T>(open: () => T): T | MortiseError {
+  try {
+    return open()
+  } catch (error) {
+    if (isMortiseError(error)) return error
+    throw error
+  }
+}

@@ -1,0 +1,207 @@
+import { type NativeAddon, OPERATIONS } from '../crypto/native'
+import { NativePage } from '../crypto/native-page'
+import type { DataKey, KeyKind, SubjectKey } from '../keys/access'
+import { boundRowId, type FieldContext } from './field-context'
+import {
+  checkPrefix,
+  KEY_ID_OFFSET,
+  keyKind,
+  MAX_CIPHERTEXT_BYTES,
+  OVERHEAD_BYTES,
+  PADDED,
+  PROVIDER_WRAPPED,
+  parseEnvelope,
+  readKeyId,
+} from './format'
+import {
+  checkDomain,
+  checkFlags,
+  contentOf,
+  decryptionFailed,
+  type KeyLookup,
+  sameSubject,
+  subjectUnknown,
+} from './open'
+import { type OpenAs, type OpenInput, openOne, valueOrError } from './open-one'
+import { recordInfo } from './record-key'
+import { inLanes } from './slices'
+import { TYPE_BYTES } from './value-type'
+
+/** Values and bytes of one page: it is collected, and its values read, in less than a millisecond. */
+const PAGE_VALUES = 2048
+const PAGE_BYTES = 1 << 20
+
+/** Status bytes of native/page.h; 0 is a value that did not open. */
+const FAILED = 0
+const ASCII = 2
+
+/** How the values of one call are opened. */
+interface Opening {
+  readonly addon: NativeAddon
+  readonly keyOf: KeyLookup
+  readonly as: OpenAs
+  readonly inputs: readonly OpenInput[]
+  readonly results: unknown[]
+  /** In JavaScript: what a provider wrapped, and what is of another domain than its page. */
+  readonly openOne: (input: OpenInput) => unknown
+}
+
+/** Opens envelopes natively; see `openMany`. */
+export async function openPages(
+  addon: NativeAddon,
+  keyOf: KeyLookup,
+  inputs: readonly OpenInput[],
+  as: OpenAs,
+): Promise<unknown[]> {
+  const results = new Array<unknown>(inputs.length)
+  const opening = { addon, keyOf, as, inputs, results, openOne: openOne(keyOf, as) }
+  await inLanes(pageRanges(inputs), async (range) => {
+    const page = collect(opening, range)
+    readResults(opening, page, await page.native.run())
+  })
+  return results
+}
+
+interface Range {
+  readonly from: number
+  readonly to: number
+  /** Of envelopes and row ids. */
+  readonly bytes: number
+}
+
+function pageRanges(inputs: readonly OpenInput[]): Range[] {
+  const ranges: Range[] = []
+  let from = 0
+  let bytes = 0
+  inputs.forEach(({ envelope, rowId }, i) => {
+    const more = envelope.length + (rowId?.length ?? 0)
+    if (i > from && (i - from === PAGE_VALUES || bytes + more > PAGE_BYTES)) {
+      ranges.push({ from, to: i, bytes })
+      from = i
+      bytes = 0
+    }
+    bytes += more
+  })
+  if (inputs.length > from) ranges.push({ from, to: inputs.length, bytes })
+  return ranges
+}
+
+/** What the addon works on, and whose values they are. */
+interface CollectedPage {
+  readonly native: NativePage
+  readonly domain: string
+  /** Of each value in `native`: its place among the inputs. */
+  readonly places: number[]
+  /** Of each value in `native`: the key that it names. */
+  readonly keys: (DataKey | SubjectKey)[]
+  /** Of each envelope in `native`. */
+  readonly flags: number[]
+}
+
+/** Steps 1 to 3 of opening for each value; what is wrong with one is its result. */
+function collect(opening: Opening, { from, to, bytes }: Range): CollectedPage {
+  const domain = opening.inputs[from]?.field.domain ?? ''
+  const info = recordInfo(domain)
+  const native = new NativePage(opening.addon, OPERATIONS.open, info, to - from, bytes)
+  const page = { native, domain, places: [], keys: [], flags: [] }
+  const keyNamed = rememberedKeys(opening.keyOf)
+  for (let place = from; place < to; place++) {
+    const input = opening.inputs[place] as OpenInput
+    const error = valueOrError(() => collectOne(opening, page, keyNamed, input, place))
+    if (error) opening.results[place] = error
+  }
+  return page
+}
+
+function collectOne(
+  opening: Opening,
+  page: CollectedPage,
+  keyNamed: KeyNamed,
+  input: OpenInput,
+  place: number,
+): void {
+  const { envelope, field, subjectRef } = input
+  const flags = checkPrefix(envelope, field.name)
+  checkFlags(flags, field)
+  if ((flags & PROVIDER_WRAPPED) !== 0 || field.domain !== page.domain) {
+    opening.results[place] = opening.openOne(input)
+    return
+  }
+  const length = envelope.length - OVERHEAD_BYTES
+  if (length < 1 || length > MAX_CIPHERTEXT_BYTES) parseEnvelope(envelope, field.name)
+  const rowId = boundRowId(field, input.rowId)
+  if (field.subject && subjectRef === undefined) throw subjectUnknown(field)
+  const key = keyNamed(envelope, keyKind(flags))
+  checkDomain(key.domain, envelope, field)
+  page.native.add({
+    key: page.native.keyIndex({ idBytes: key.idBytes, key: key.dekWrapKey }),
+    field: page.native.fieldIndex(field.native),
+    value: envelope,
+    rowId,
+  })
+  page.places.push(place)
+  page.keys.push(key)
+  page.flags.push(flags)
+}
+
+type KeyNamed = (envelope: Uint8Array, kind: KeyKind) => DataKey | SubjectKey
+
+/** Values that follow each other mostly name the same key: no text is made of its id then. */
+function rememberedKeys(keyOf: KeyLookup): KeyNamed {
+  let last: DataKey | SubjectKey | undefined
+  let lastKind: KeyKind | undefined
+  return (envelope, kind) => {
+    if (last === undefined || lastKind !== kind || !names(envelope, last.idBytes)) {
+      last = keyOf(readKeyId(envelope), kind) as DataKey | SubjectKey
+      lastKind = kind
+    }
+    return last
+  }
+}
+
+function names(envelope: Uint8Array, idBytes: Uint8Array): boolean {
+  for (let i = 0; i < idBytes.length; i++) {
+    if (envelope[KEY_ID_OFFSET + i] !== idBytes[i]) return false
+  }
+  return true
+}
+
+function readResults(opening: Opening, page: CollectedPage, output: Buffer): void {
+  const { places, keys, flags } = page
+  const statuses = output.length - places.length
+  let start = 0
+  places.forEach((place, i) => {
+    const input = opening.inputs[place] as OpenInput
+    const end = start + input.envelope.length - OVERHEAD_BYTES
+    const status = output[statuses + i] as number
+    const owner = keys[i] as DataKey | SubjectKey
+    const mayRead = status !== FAILED && ofItsSubject(owner, input)
+    const padded = ((flags[i] as number) & PADDED) !== 0
+    const plaintext = { output, start, end, padded, isAscii: status === ASCII }
+    const value = mayRead ? readValue(opening.as, input.field, plaintext) : undefined
+    opening.results[place] = value === undefined ? decryptionFailed(input.field.name) : value
+    start = end
+  })
+}
+
+/** Step 9. */
+function ofItsSubject(key: DataKey | SubjectKey, { subjectRef }: OpenInput): boolean {
+  return !('subjectRef' in key) || sameSubject(key.subjectRef, subjectRef)
+}
+
+/** Where the plaintext of one value is, and what is known of it. */
+interface Plaintext {
+  readonly output: Buffer
+  readonly start: number
+  readonly end: number
+  readonly padded: boolean
+  readonly isAscii: boolean
+}
+
+/** Steps 7 and 8; undefined where the plaintext is not the canonical form of a value. */
+function readValue(as: OpenAs, field: FieldContext, plaintext: Plaintext): unknown {
+  const { output, start, end, padded, isAscii } = plaintext
+  const isText = field.type === 'string' && output[start] === TYPE_BYTES.string && !padded
+  if (isText && isAscii && as === 'value') return output.toString('latin1', start + 1, end)
+  return contentOf(field, padded, output.subarray(start, end))?.[as]
+}

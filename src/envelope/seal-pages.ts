@@ -1,0 +1,102 @@
+import { type NativeAddon, OPERATIONS } from '../crypto/native'
+import { NativePage } from '../crypto/native-page'
+import { KEY_BYTES } from '../crypto/secret-key'
+import type { DataKey, SealingKey, SubjectKey } from '../keys/access'
+import type { FieldContext } from './field-context'
+import { OVERHEAD_BYTES } from './format'
+import { recordInfo } from './record-key'
+import { inLanes } from './slices'
+
+/** Values of one page: a page is sealed in less than a millisecond, and several at once. */
+const PAGE_VALUES = 1024
+
+/** A value that can be sealed: checked, compressed and padded. */
+export interface Plaintext {
+  readonly field: FieldContext
+  readonly flags: number
+  readonly bytes: Uint8Array
+  /** Where the field is row-bound. */
+  readonly rowId: Uint8Array | undefined
+}
+
+/** Values that are sealed under one DEK. */
+export interface PreparedRecord<Key extends SealingKey = DataKey | SubjectKey> {
+  readonly key: Key
+  readonly values: readonly Plaintext[]
+}
+
+/**
+ * Seals records natively. The bytes are those that JavaScript makes of the same DEKs.
+ *
+ * @param drawDeks - fills memory with as many fresh DEKs as fit it
+ * @returns the envelopes of each record; those of one page share their memory
+ */
+export async function sealPages(
+  addon: NativeAddon,
+  records: readonly PreparedRecord[],
+  drawDeks: (memory: Buffer) => void,
+): Promise<Buffer[][]> {
+  const sealed = new Map<PreparedRecord, Buffer[]>()
+  await inLanes(pagesOf(records), async (page) => {
+    const envelopes = await sealPage(addon, page, drawDeks)
+    takeApart(envelopes, page, sealed)
+  })
+  return records.map((record) => sealed.get(record) as Buffer[])
+}
+
+/** Records of one domain, which have the same info; a record is not divided. */
+function pagesOf(records: readonly PreparedRecord[]): PreparedRecord[][] {
+  const pages: PreparedRecord[][] = []
+  let page: PreparedRecord[] = []
+  let values = 0
+  for (const record of records) {
+    if (page.length === 0 || values >= PAGE_VALUES || page[0]?.key.domain !== record.key.domain) {
+      page = []
+      values = 0
+      pages.push(page)
+    }
+    page.push(record)
+    values += record.values.length
+  }
+  return pages
+}
+
+function sealPage(
+  addon: NativeAddon,
+  records: readonly PreparedRecord[],
+  drawDeks: (memory: Buffer) => void,
+): Buffer | Promise<Buffer> {
+  const plaintexts = records.flatMap(({ values }) => values)
+  const bytes = plaintexts.reduce((sum, { bytes, rowId }) => {
+    return sum + bytes.length + (rowId?.length ?? 0)
+  }, 0)
+  const info = recordInfo(records[0]?.key.domain ?? '')
+  const input = records.length * KEY_BYTES + bytes
+  const page = new NativePage(addon, OPERATIONS.seal, info, plaintexts.length, input)
+  const deks = page.reserve(records.length * KEY_BYTES)
+  drawDeks(deks.memory)
+  records.forEach(({ key: { idBytes, dekWrapKey }, values }, record) => {
+    const key = page.keyIndex({ idBytes, key: dekWrapKey })
+    const dek = deks.offset + record * KEY_BYTES
+    for (const { field, bytes: value, rowId } of values) {
+      page.add({ key, field: page.fieldIndex(field.native), value, rowId, dek })
+    }
+  })
+  return page.run()
+}
+
+function takeApart(
+  envelopes: Buffer,
+  records: readonly PreparedRecord[],
+  into: Map<PreparedRecord, Buffer[]>,
+): void {
+  let at = 0
+  for (const record of records) {
+    const ofRecord = record.values.map(({ bytes }) => {
+      const begin = at
+      at += bytes.length + OVERHEAD_BYTES
+      return envelopes.subarray(begin, at)
+    })
+    into.set(record, ofRecord)
+  }
+}

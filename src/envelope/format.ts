@@ -58,6 +58,44 @@ export interface EnvelopeParts extends EnvelopeHead {
   readonly tag: Buffer
 }
 
+/** Where the parts of a head are, in bytes from its beginning. */
+export interface HeadLayout {
+  readonly flags: number
+  readonly wrapStart: number
+  /** Here the wrapped DEK ends and the commitment begins. */
+  readonly wrapEnd: number
+  readonly end: number
+}
+
+/**
+ * Step 1 of opening, strictly, up to the commitment.
+ *
+ * @param bytes - an envelope, or its first bytes up to the commitment
+ * @param field - `Entity.property`, for the error
+ * @throws what {@link parseEnvelope} throws
+ */
+export function headLayout(bytes: Buffer, field?: string): HeadLayout {
+  const flags = checkPrefix(bytes, field)
+  const byProvider = (flags & PROVIDER_WRAPPED) !== 0
+  const wrapStart = byProvider ? WRAP_OFFSET + 2 : WRAP_OFFSET
+  const wrapEnd = wrapStart + (byProvider ? providerWrapBytes(bytes, field) : WRAPPED_KEY_BYTES)
+  const end = wrapEnd + COMMITMENT_BYTES
+  if (bytes.length < end) throw malformed(field, 'its length is impossible')
+  return { flags, wrapStart, wrapEnd, end }
+}
+
+/**
+ * Step 1 of opening as a whole: {@link headLayout}, and that a ciphertext and a tag follow.
+ *
+ * @throws what {@link parseEnvelope} throws
+ */
+export function envelopeLayout(bytes: Buffer, field?: string): HeadLayout {
+  const layout = headLayout(bytes, field)
+  const length = bytes.length - TAG_BYTES - layout.end
+  if (length >= 1 && length <= MAX_CIPHERTEXT_BYTES) return layout
+  throw malformed(field, 'its length is impossible')
+}
+
 /**
  * Takes an envelope apart, strictly: step 1 of opening. Copies nothing.
  *
@@ -68,15 +106,11 @@ export interface EnvelopeParts extends EnvelopeHead {
  */
 export function parseEnvelope(envelope: Uint8Array, field?: string): EnvelopeParts {
   const bytes = asBuffer(envelope)
-  const parts = parseHead(bytes, field)
-  const tagStart = bytes.length - TAG_BYTES
-  const length = tagStart - parts.head.length
-  if (length < 1 || length > MAX_CIPHERTEXT_BYTES)
-    throw malformed(field, 'its length is impossible')
+  const layout = envelopeLayout(bytes, field)
   return {
-    ...parts,
-    ciphertext: bytes.subarray(parts.head.length, tagStart),
-    tag: bytes.subarray(tagStart),
+    ...headParts(bytes, layout),
+    ciphertext: bytes.subarray(layout.end, bytes.length - TAG_BYTES),
+    tag: bytes.subarray(bytes.length - TAG_BYTES),
   }
 }
 
@@ -87,12 +121,10 @@ export function parseEnvelope(envelope: Uint8Array, field?: string): EnvelopePar
  */
 export function parseHead(envelope: Uint8Array, field?: string): EnvelopeHead {
   const bytes = asBuffer(envelope)
-  const flags = checkPrefix(bytes, field)
-  const byProvider = (flags & PROVIDER_WRAPPED) !== 0
-  const wrapStart = byProvider ? WRAP_OFFSET + 2 : WRAP_OFFSET
-  const wrapEnd = wrapStart + (byProvider ? providerWrapBytes(bytes, field) : WRAPPED_KEY_BYTES)
-  const end = wrapEnd + COMMITMENT_BYTES
-  if (bytes.length < end) throw malformed(field, 'its length is impossible')
+  return headParts(bytes, headLayout(bytes, field))
+}
+
+function headParts(bytes: Buffer, { flags, wrapStart, wrapEnd, end }: HeadLayout): EnvelopeHead {
   return {
     flags,
     head: bytes.subarray(0, end),

@@ -1,4 +1,5 @@
-import { openAead } from '../crypto/aead'
+import { asBuffer } from '../bytes'
+import { openAead, TAG_BYTES } from '../crypto/aead'
 import { equalConstantTime } from '../crypto/hash'
 import type { SecretKey } from '../crypto/secret-key'
 import { MortiseError } from '../errors'
@@ -8,11 +9,11 @@ import { decompress } from './compression'
 import { aadOf, type FieldContext } from './field-context'
 import {
   checkPrefix,
-  type EnvelopeParts,
+  envelopeLayout,
+  type HeadLayout,
   KEY_ID_OFFSET,
   keyKind,
   PADDED,
-  parseEnvelope,
   ROW_BOUND,
   readKeyId,
   SUBJECT_KEY,
@@ -20,10 +21,10 @@ import {
 import { withDek } from './record-key'
 
 /**
- * How many records an opener keeps unlocked. Fields of one row follow each other, so few are needed;
- * the bound is what a page read column by column may cost in memory (about half a kilobyte each).
+ * How many records an opener keeps unlocked. Fields of one row follow each other, and belong to as many
+ * records as statements wrote them; a longer memory would keep alive what a page is long done with.
  */
-const MAX_RECORDS = 4096
+const MAX_RECORDS = 8
 
 /** Opens the envelopes of one page of rows. */
 export interface Opener {
@@ -67,6 +68,7 @@ export type KeyLookup = (keyId: string, kind: KeyKind) => OpeningKey
 
 /** A record whose DEK was unwrapped and whose commitment was verified. */
 interface OpenRecord {
+  /** Magic to commitment of the envelope that it was unlocked for. */
   readonly head: Buffer
   readonly kind: KeyKind
   readonly domain: string
@@ -75,25 +77,24 @@ interface OpenRecord {
 }
 
 /**
- * Makes an opener that unlocks each record once: envelopes with equal key id, wrapped DEK and
- * commitment share one unwrap and one HMAC. Keep it for one page, not longer: what it holds survives
- * a key's revocation.
+ * Makes an opener that unlocks the record of a row's fields once: envelopes with equal key id, wrapped
+ * DEK and commitment share one unwrap and one HMAC. Keep it for one page, not longer: what it holds
+ * survives a key's revocation.
  *
  * @param keyOf - gives the page's keys: active or decrypt-only, with provider-wrapped DEKs unwrapped
  * @see docs/format.md "Opening"
  */
 export function createOpener(keyOf: KeyLookup): Opener {
-  const records = new Map<string, OpenRecord>()
-  let last: OpenRecord | undefined
+  const records: OpenRecord[] = []
+  let next = 0
 
-  function recordOf(parts: EnvelopeParts, field: FieldContext): OpenRecord {
-    const kind = keyKind(parts.flags)
-    if (last?.kind === kind && sameKeyBlock(last.head, parts.head)) return last
-    const block = kind + parts.head.toString('latin1', KEY_ID_OFFSET)
-    const record = records.get(block) ?? unlockRecord(keyOf, parts, field)
-    if (records.size >= MAX_RECORDS) records.clear()
-    records.set(block, record)
-    last = record
+  function recordOf(bytes: Buffer, layout: HeadLayout, field: FieldContext): OpenRecord {
+    const kind = keyKind(layout.flags)
+    for (const known of records) {
+      if (known.kind === kind && sameKeyBlock(known.head, bytes, layout)) return known
+    }
+    const record = unlockRecord(keyOf, bytes, layout, field)
+    records[next++ % MAX_RECORDS] = record
     return record
   }
 
@@ -102,31 +103,33 @@ export function createOpener(keyOf: KeyLookup): Opener {
     open: (...given) => openWith(...given).value,
     openEncoded: (...given) => openWith(...given).encoded,
     unlock(envelope, field, subjectRef) {
-      const record = unlocked(recordOf, expectedParts(envelope, field), field, subjectRef)
+      const bytes = asBuffer(envelope)
+      const record = unlocked(recordOf, bytes, expectedLayout(bytes, field), field, subjectRef)
       if (!sameSubject(record.subjectRef, subjectRef)) throw decryptionFailed(field.name)
     },
   }
 }
 
-type RecordOf = (parts: EnvelopeParts, field: FieldContext) => OpenRecord
+type RecordOf = (bytes: Buffer, layout: HeadLayout, field: FieldContext) => OpenRecord
 
 /** Steps 1 and 2. */
-function expectedParts(envelope: Uint8Array, field: FieldContext): EnvelopeParts {
-  const parts = parseEnvelope(envelope, field.name)
-  checkFlags(parts.flags, field)
-  return parts
+function expectedLayout(bytes: Buffer, field: FieldContext): HeadLayout {
+  const layout = envelopeLayout(bytes, field.name)
+  checkFlags(layout.flags, field)
+  return layout
 }
 
 /** Steps 3 to 5. */
 function unlocked(
   recordOf: RecordOf,
-  parts: EnvelopeParts,
+  bytes: Buffer,
+  layout: HeadLayout,
   field: FieldContext,
   subjectRef: Uint8Array | undefined,
 ): OpenRecord {
   if (field.subject && subjectRef === undefined) throw subjectUnknown(field)
-  const record = recordOf(parts, field)
-  checkDomain(record.domain, parts.head, field)
+  const record = recordOf(bytes, layout, field)
+  checkDomain(record.domain, bytes, field)
   return record
 }
 
@@ -157,13 +160,17 @@ function openValue(
   rowId?: Uint8Array,
   subjectRef?: Uint8Array,
 ): Content {
-  const parts = expectedParts(envelope, field)
-  const padded = (parts.flags & PADDED) !== 0
+  const bytes = asBuffer(envelope)
+  const layout = expectedLayout(bytes, field)
+  const padded = (layout.flags & PADDED) !== 0
   const aad = aadOf(field, padded, rowId)
-  const { encryptionKey, subjectRef: owner } = unlocked(recordOf, parts, field, subjectRef)
-  const plaintext = openAead(encryptionKey, field.iv, aad, parts.ciphertext, parts.tag)
+  const record = unlocked(recordOf, bytes, layout, field, subjectRef)
+  const tagStart = bytes.length - TAG_BYTES
+  const ciphertext = bytes.subarray(layout.end, tagStart)
+  const tag = bytes.subarray(tagStart)
+  const plaintext = openAead(record.encryptionKey, field.iv, aad, ciphertext, tag)
   const content = plaintext === null ? null : contentOf(field, padded, plaintext)
-  if (content !== null && sameSubject(owner, subjectRef)) return content
+  if (content !== null && sameSubject(record.subjectRef, subjectRef)) return content
   throw decryptionFailed(field.name)
 }
 
@@ -236,19 +243,29 @@ export function checkDomain(domain: string, envelope: Uint8Array, field: FieldCo
 }
 
 /** Steps 3 to 5. */
-function unlockRecord(keyOf: KeyLookup, parts: EnvelopeParts, field: FieldContext): OpenRecord {
-  const kind = keyKind(parts.flags)
-  const key = keyOf(readKeyId(parts.head), kind)
-  checkDomain(key.domain, parts.head, field)
-  const encryptionKey = withDek(key, parts.wrappedDek, parts.commitment, (_dek, record) => record())
+function unlockRecord(
+  keyOf: KeyLookup,
+  bytes: Buffer,
+  { flags, wrapStart, wrapEnd, end }: HeadLayout,
+  field: FieldContext,
+): OpenRecord {
+  const kind = keyKind(flags)
+  const key = keyOf(readKeyId(bytes), kind)
+  checkDomain(key.domain, bytes, field)
+  const wrappedDek = bytes.subarray(wrapStart, wrapEnd)
+  const commitment = bytes.subarray(wrapEnd, end)
+  const encryptionKey = withDek(key, wrappedDek, commitment, (_dek, record) => record())
   if (encryptionKey === null) throw decryptionFailed(field.name)
   const subjectRef = 'subjectRef' in key ? key.subjectRef : null
-  return { head: Buffer.from(parts.head), kind, domain: key.domain, subjectRef, encryptionKey }
+  const head = Buffer.from(bytes.subarray(0, end))
+  return { head, kind, domain: key.domain, subjectRef, encryptionKey }
 }
 
 /** Compares key id, wrapped DEK and commitment; heads of different lengths differ. */
-function sameKeyBlock(a: Buffer, b: Buffer): boolean {
-  return a.compare(b, KEY_ID_OFFSET, b.length, KEY_ID_OFFSET) === 0
+function sameKeyBlock(head: Buffer, bytes: Buffer, { end }: HeadLayout): boolean {
+  // The last byte of the commitment tells nearly all records apart before the call.
+  if (head[end - 1] !== bytes[end - 1]) return false
+  return head.compare(bytes, KEY_ID_OFFSET, end, KEY_ID_OFFSET) === 0
 }
 
 /** Step 8 up to T; inflating is bounded. */

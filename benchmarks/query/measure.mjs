@@ -1,5 +1,6 @@
 // Puts one question to both tables in turn, counts what the database was asked for and sent, and
 // compares the answers.
+import { quantile, summarize as summarizeTimes } from '../lib/statistics.mjs'
 
 /** Counts statements and rows of a DataSource from now on. */
 export function observe(dataSource) {
@@ -16,7 +17,7 @@ export function observe(dataSource) {
 /**
  * @param sides - `[name, { repositories, seen }]` of the contenders; in every round all of them get
  *   the same question, in turns
- * @returns by name: median and p95 in milliseconds, statements and rows, or the code of the refusal
+ * @returns by name: a summary of milliseconds, medians of statements and rows, the code of a refusal
  */
 export async function measureQuestion(question, sides, pick, { minRounds, maxRounds, budgetMs }) {
   const samples = new Map(sides.map(([name]) => [name, []]))
@@ -60,23 +61,16 @@ function shapeOf(answer, { unordered }) {
 }
 
 function summarize(samples) {
-  const of = (key, share) =>
+  const middle = (key) =>
     quantile(
       samples.map((sample) => sample[key]),
-      share,
+      0.5,
     )
   const refused = samples.find((sample) => sample.refused)?.refused
   return {
-    medianMs: of('ms', 0.5),
-    p95Ms: of('ms', 0.95),
-    statements: of('statements', 0.5),
-    rows: of('rows', 0.5),
-    rounds: samples.length,
+    ms: summarizeTimes(samples.map(({ ms }) => ms)),
+    statements: middle('statements'),
+    rows: middle('rows'),
     ...(refused ? { refused } : {}),
   }
-}
-
-export function quantile(numbers, share) {
-  const sorted = [...numbers].sort((a, b) => a - b)
-  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))]
 }

@@ -1,12 +1,14 @@
 // The rows that are asked for: people in an encrypted table, and the same people in a plain one.
-import { encryptedColumn } from 'mortise/typeorm'
 import { EntitySchema } from 'typeorm'
+import { encryptedColumn } from '../../dist/typeorm/index.mjs'
+import { createRandom, shuffle } from '../lib/random.mjs'
 
 /** Rows in one bucket of `income`; two thirds of the buckets of `deposit` are as full. */
 export const BUCKET_ROWS = 1000
 export const STEP = 10_000
 const WARDS = 20
-const CHUNK = 500
+const CHUNK = 1000
+const WRITERS = 3
 
 /** About 25 rows for each token of `phone`. */
 export const phoneBits = (rows) => Math.max(8, Math.round(Math.log2(rows / 25)))
@@ -79,21 +81,17 @@ export function surnameOf(i) {
   return Array.from({ length: 6 }, () => String.fromCharCode(97 + random() * 26)).join('')
 }
 
-/** Fills all four tables. @returns seconds for the encrypted people and for their twins */
-export async function fillTables({ sealed, plain }, rows, random) {
+/** Fills all four tables: while PostgreSQL writes one chunk the next one is sealed. */
+export async function fillTables(sides, rows, random) {
   const personAt = createPopulation(rows, random)
-  const seconds = { sealed: 0, plain: 0 }
-  for (let first = 0; first < rows; first += CHUNK) {
-    const chunk = Array.from({ length: Math.min(CHUNK, rows - first) }, (_, i) =>
-      personAt(first + i),
-    )
-    for (const [side, { people }] of Object.entries({ sealed, plain })) {
-      const start = performance.now()
-      await people.insert(chunk)
-      seconds[side] += (performance.now() - start) / 1000
+  const chunks = chunksOf(personAt, rows)
+  const fillOn = async () => {
+    for (const chunk of chunks) {
+      for (const { people } of sides) await people.insert(chunk.map((one) => ({ ...one })))
     }
   }
-  for (const { people, visits } of [sealed, plain]) {
+  await Promise.all(Array.from({ length: WRITERS }, fillOn))
+  for (const { people, visits } of sides) {
     const [from, to] = [people, visits].map(({ metadata }) => metadata.tableName)
     await visits.query(
       `INSERT INTO ${to} (id, reason, person_id) SELECT id, 'visit ' || id, id FROM ${from} WHERE id % 2 = 0`,
@@ -101,25 +99,17 @@ export async function fillTables({ sealed, plain }, rows, random) {
     await visits.query(`VACUUM ANALYZE ${from}`)
     await visits.query(`VACUUM ANALYZE ${to}`)
   }
-  return seconds
 }
 
-/** Repeatable random numbers in [0, 1): mulberry32. */
-export function createRandom(seed) {
-  let state = seed
-  return () => {
-    state = (state + 0x6d2b79f5) | 0
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1)
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
+function* chunksOf(personAt, rows) {
+  for (let first = 0; first < rows; first += CHUNK) {
+    yield Array.from({ length: Math.min(CHUNK, rows - first) }, (_, i) => personAt(first + i))
   }
 }
 
 function shuffled(length, random) {
-  const numbers = Uint32Array.from({ length }, (_, i) => i)
-  for (let i = length - 1; i > 0; i--) {
-    const other = Math.floor(random() * (i + 1))
-    ;[numbers[i], numbers[other]] = [numbers[other], numbers[i]]
-  }
-  return numbers
+  return shuffle(
+    Uint32Array.from({ length }, (_, i) => i),
+    random,
+  )
 }

@@ -1,10 +1,11 @@
 // What it takes in the process to rewrite a query: statements are rendered and not sent.
-import { quantile } from './measure.mjs'
+import { interleave } from '../lib/interleave.mjs'
+import { summarize } from '../lib/statistics.mjs'
 import { emailOf } from './people.mjs'
 
 const BATCH = 50
 
-/** @returns rows of `{ name, medianUs }` */
+/** @returns summaries of microseconds by name */
 export async function measureRewriting({ sealed, sealedTwin, plain }, rows, rounds) {
   let fresh = 0
   const render = (people, where, alias = 'person') => {
@@ -25,13 +26,15 @@ export async function measureRewriting({ sealed, sealedTwin, plain }, rows, roun
     ['findOneBy id: plain entity, without withEncryption', () => plain.people.findOneBy({ id: 1 })],
     ['findOneBy id: plain entity, with withEncryption', () => sealedTwin.findOneBy({ id: 1 })],
   ]
-  const times = new Map(contenders.map(([name]) => [name, []]))
-  for (let round = -3; round < rounds; round++) {
-    for (const [name, run] of contenders) {
-      const start = performance.now()
-      for (let i = 0; i < BATCH; i++) await run()
-      if (round >= 0) times.get(name).push(((performance.now() - start) * 1000) / BATCH)
-    }
-  }
-  return [...times].map(([name, all]) => ({ name, medianUs: quantile(all, 0.5) }))
+  const samples = await interleave(
+    new Map(contenders.map(([name, work]) => [name, () => timed(work)])),
+    { rounds, warmUp: 3 },
+  )
+  return new Map([...samples].map(([name, all]) => [name, summarize(all)]))
+}
+
+async function timed(work) {
+  const begin = performance.now()
+  for (let i = 0; i < BATCH; i++) await work()
+  return ((performance.now() - begin) * 1000) / BATCH
 }

@@ -5,6 +5,7 @@ import { BUCKET_ROWS, emailOf, phoneOf, STEP, surnameOf } from './people.mjs'
 const PER_ROW = STEP / BUCKET_ROWS
 const DEEP = 5000
 const TAKE = 20
+export const EXACT_LOOKUP = 'exact: findOneBy, unique'
 
 /**
  * `ask(repositories, choice)` gives rows or a number; `choose(pick)` draws what one round asks for,
@@ -24,7 +25,7 @@ export function questionsFor(rows) {
   const narrow = Math.min(5 * BUCKET_ROWS, Math.floor(rows / 2))
   return [
     {
-      name: 'exact: findOneBy, unique',
+      name: EXACT_LOOKUP,
       choose: one,
       ask: async ({ people }, i) => [await people.findOneBy({ email: emailOf(i) })],
     },

@@ -1,0 +1,12 @@
+// One part under one Node: run.mjs forks it, and gets what it measured.
+import { conditions } from './conditions.mjs'
+import { hasNativePath } from './native.mjs'
+
+process.once('message', async ({ part, options }) => {
+  const { run } = await import(`../parts/${part}.mjs`)
+  const { tables, measurements = {}, measured = {}, conditions: more } = await run(options)
+  const where = { ...conditions(), nativePath: hasNativePath(), ...more }
+  process.send({ part, conditions: where, tables, measurements, measured }, () =>
+    process.disconnect(),
+  )
+})

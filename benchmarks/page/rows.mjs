@@ -5,7 +5,7 @@ export const COLUMNS = ['name', 'city', 'email', 'surname', 'reference']
 /** Those with an index: an exact one, and one by the first two letters. */
 export const EXACT = 'email'
 export const RANGE = 'surname'
-export const CHUNK = 1000
+const CHUNK = 1000
 
 const lettersFrom = (hash, length) =>
   Array.from(hash.subarray(0, length), (byte) => String.fromCharCode(97 + (byte % 26))).join('')

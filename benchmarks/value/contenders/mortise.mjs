@@ -13,7 +13,7 @@ import {
 const require = createRequire(import.meta.url)
 const { tokenOf } = require('../../../dist/blind-index/token.js')
 const { createKeyRequest } = require('../../../dist/envelope/key-request.js')
-const { createOpener } = require('../../../dist/envelope/open.js')
+const { openMany } = require('../../../dist/envelope/open-many.js')
 const { sealRecords } = require('../../../dist/envelope/seal.js')
 const { defineField } = require('../../../dist/field.js')
 const { keyAccess } = require('../../../dist/keys/keyring.js')
@@ -70,10 +70,15 @@ async function records(keyring) {
         })),
       ),
     async openRecords(sealed) {
-      const opener = createOpener(keyOf)
-      return sealed.map((envelopes) =>
-        envelopes.map((envelope, i) => opener.open(envelope, fields[i].context)),
-      )
+      const inputs = []
+      for (const envelopes of sealed) {
+        envelopes.forEach((envelope, i) => {
+          inputs.push({ envelope, field: fields[i].context })
+        })
+      }
+      const texts = await openMany(keyOf, inputs)
+      const width = sealed[0].length
+      return sealed.map((_, row) => texts.slice(row * width, (row + 1) * width))
     },
     tokens: (texts) => texts.map((text) => tokenOf(tokenKey, fields[0].field.encodeForToken(text))),
   }

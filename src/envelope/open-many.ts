@@ -1,8 +1,10 @@
 import { nativeAddon } from '../crypto/native'
-import type { KeyLookup } from './open'
+import type { MortiseError } from '../errors'
+import { createOpener, type KeyLookup } from './open'
 import { type OpenAs, type OpenInput, openOne } from './open-one'
 import { openPages } from './open-pages'
 import { inSlices } from './slices'
+import { valueOrError } from './value-or-error'
 
 export type { OpenInput } from './open-one'
 
@@ -11,13 +13,29 @@ export type { OpenInput } from './open-one'
  * event loop, or in JavaScript in slices that let it go on. A value that does not open hinders no other.
  *
  * @param keyOf - gives the page's keys: active or decrypt-only, with provider-wrapped DEKs unwrapped
- * @returns for each envelope its value, or the error that `Opener.open` throws for it
+ * @returns for each envelope its value, or a MortiseError, told by `instanceof`, that `Opener.open` throws for it
  * @throws what `keyOf` throws beside a MortiseError
  */
-export async function openMany(
+export async function openMany(keyOf: KeyLookup, inputs: readonly OpenInput[]): Promise<unknown[]> {
+  return openAs('value', keyOf, inputs)
+}
+
+/**
+ * {@link openMany} for values that are sealed again, as `Opener.openEncoded` does it.
+ *
+ * @returns for each envelope T, as `encodeValue` writes it, or the error
+ */
+export async function openManyEncoded(
   keyOf: KeyLookup,
   inputs: readonly OpenInput[],
-  as: OpenAs = 'value',
+): Promise<(Uint8Array | MortiseError)[]> {
+  return (await openAs('encoded', keyOf, inputs)) as (Uint8Array | MortiseError)[]
+}
+
+async function openAs(
+  as: OpenAs,
+  keyOf: KeyLookup,
+  inputs: readonly OpenInput[],
 ): Promise<unknown[]> {
   const native = nativeAddon()
   if (native !== null) return openPages(native, keyOf, inputs, as)
@@ -27,4 +45,22 @@ export async function openMany(
     opened.push(open(input))
   })
   return opened
+}
+
+/**
+ * {@link openMany} without the ciphertexts, as `Opener.unlock` does it: in JavaScript, in slices.
+ *
+ * @returns for each envelope true, or the error that `Opener.unlock` throws for it
+ */
+export async function unlockMany(
+  keyOf: KeyLookup,
+  inputs: readonly OpenInput[],
+): Promise<(true | MortiseError)[]> {
+  const opener = createOpener(keyOf)
+  const unlocked: (true | MortiseError)[] = []
+  await inSlices(inputs, ({ envelope, field, subjectRef }) => {
+    const error = valueOrError(() => opener.unlock(envelope, field, subjectRef))
+    unlocked.push(error || true)
+  })
+  return unlocked
 }

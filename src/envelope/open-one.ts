@@ -1,6 +1,6 @@
-import { isMortiseError, type MortiseError } from '../errors'
 import type { FieldContext } from './field-context'
 import { createOpener, type KeyLookup } from './open'
+import { valueOrError } from './value-or-error'
 
 /** One stored value that is to be opened. */
 export interface OpenInput {
@@ -21,18 +21,4 @@ export function openOne(keyOf: KeyLookup, as: OpenAs): (input: OpenInput) => unk
   const open = as === 'value' ? opener.open : opener.openEncoded
   return ({ envelope, field, rowId, subjectRef }) =>
     valueOrError(() => open(envelope, field, rowId, subjectRef))
-}
-
-/**
- * What `open` gives, or what it says is wrong with the value.
- *
- * @throws what is no MortiseError
- */
-export function valueOrError<T>(open: () => T): T | MortiseError {
-  try {
-    return open()
-  } catch (error) {
-    if (isMortiseError(error)) return error
-    throw error
-  }
 }

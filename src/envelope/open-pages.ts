@@ -22,9 +22,10 @@ import {
   sameSubject,
   subjectUnknown,
 } from './open'
-import { type OpenAs, type OpenInput, openOne, valueOrError } from './open-one'
+import { type OpenAs, type OpenInput, openOne } from './open-one'
 import { recordInfo } from './record-key'
 import { inLanes } from './slices'
+import { valueOrError } from './value-or-error'
 import { TYPE_BYTES } from './value-type'
 
 /** Values and bytes of one page: it is collected, and its values read, in less than a millisecond. */

@@ -19,6 +19,7 @@ import {
 import { deriveRecordKey, type RecordKey, wrapByProvider } from './record-key'
 import { type Plaintext, type PreparedRecord, sealPages } from './seal-pages'
 import { inSlices } from './slices'
+import { valueOrError } from './value-or-error'
 import { TYPE_BYTES } from './value-type'
 
 const LENGTH_BYTES = 4
@@ -53,9 +54,30 @@ export interface SealRecord {
  * @see docs/format.md "Sealing"
  */
 export async function sealRecords(records: readonly SealRecord[]): Promise<Buffer[][]> {
-  const prepared = records.map(prepareRecord)
-  const local = prepared.filter((record): record is PreparedRecord => !('wrapDek' in record.key))
-  if (local.length < prepared.length) return Promise.all(prepared.map(sealOne))
+  return sealPrepared(records.map(prepareRecord))
+}
+
+/**
+ * {@link sealRecords} for jobs: a record that cannot be sealed hinders no other.
+ *
+ * @returns for each record its envelopes, or the error that {@link sealRecords} throws for it
+ * @throws what the provider throws
+ */
+export async function sealEach(
+  records: readonly SealRecord[],
+): Promise<(Buffer[] | MortiseError)[]> {
+  const prepared = records.map((record) => valueOrError(() => prepareRecord(record)))
+  const sound = prepared.flatMap((one) => (one instanceof MortiseError ? [] : [one]))
+  const sealed = await sealPrepared(sound)
+  const envelopes = sealed.values()
+  return prepared.map((one) =>
+    one instanceof MortiseError ? one : (envelopes.next().value as Buffer[]),
+  )
+}
+
+async function sealPrepared(records: readonly PreparedRecord<SealingKey>[]): Promise<Buffer[][]> {
+  const local = records.filter((record): record is PreparedRecord => !('wrapDek' in record.key))
+  if (local.length < records.length) return Promise.all(records.map(sealOne))
   const native = nativeAddon()
   if (native !== null) return sealPages(native, local, fillRandom)
   const sealed: Buffer[][] = []

@@ -5,7 +5,7 @@ import { createKeyRequest } from '../envelope/key-request'
 import { keyNameOf } from '../envelope/open'
 import { type OpenInput, openMany } from '../envelope/open-many'
 import { sealRecords } from '../envelope/seal'
-import { isMortiseError, MortiseError } from '../errors'
+import { MortiseError } from '../errors'
 import type { Field } from '../field'
 import type { KeyAccess, OpeningKeys } from '../keys/access'
 import { subjectShredded } from '../keys/key-use'
@@ -89,7 +89,7 @@ function isShredded(
 }
 
 function valueOrThrow(opened: unknown): unknown {
-  if (isMortiseError(opened)) throw opened
+  if (opened instanceof MortiseError) throw opened
   return opened
 }
 

@@ -1,4 +1,5 @@
 import type { FieldContext } from '../envelope/field-context'
+import { openMany } from '../envelope/open-many'
 import { fromStored } from '../envelope/stored-form'
 import type { MortiseErrorCode } from '../errors'
 import type { KeyAccess } from '../keys/access'
@@ -41,8 +42,7 @@ export async function openRows(
     ...{ access, columns, keys: [] },
     envelopeOf: (stored, { form, field }) => fromStored(stored, form, field),
     contextOf: (place) => contexts[place] as FieldContext,
-    open: (opener, { envelope, context, rowId }, subjectRef) =>
-      opener.open(envelope, context, rowId, subjectRef),
+    open: openMany,
   }
   const page = await openPage(opening, rows)
   const values = new Map(

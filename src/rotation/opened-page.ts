@@ -1,7 +1,8 @@
 import type { FieldContext } from '../envelope/field-context'
 import { checkPrefix } from '../envelope/format'
 import { createKeyRequest, type KeyRequestBuilder } from '../envelope/key-request'
-import { createOpener, decryptionFailed, keyNameOf, type Opener } from '../envelope/open'
+import { decryptionFailed, type KeyLookup, keyNameOf } from '../envelope/open'
+import type { OpenInput } from '../envelope/open-many'
 import { encodeRowId, type RowIdKind } from '../envelope/row-id'
 import { isMortiseError, MortiseError, type MortiseErrorCode } from '../errors'
 import type { KeyAccess, OpeningKeys, SubjectKey } from '../keys/access'
@@ -47,7 +48,8 @@ export interface RowOpening<T> {
   envelopeOf(stored: unknown, column: EncryptedTableColumn): Buffer
   /** What a value with these flags is opened as. */
   contextOf(place: number, flags: number): FieldContext
-  open(opener: Opener, value: StoredValue, subjectRef: Buffer | undefined): T
+  /** `openMany`, `openManyEncoded` or `unlockMany`. */
+  open(keyOf: KeyLookup, inputs: readonly OpenInput[]): Promise<(T | MortiseError)[]>
 }
 
 /** A page that was opened. */
@@ -81,20 +83,32 @@ export async function openPage<T>(
   const { access } = opening
   const keys = await access.keysFor(needed.request)
   const refs = await subjectRefs(access, values)
-  const opener = createOpener(keys.keyOf)
-  const opened: OpenedValue<T>[] = []
   const shredded: StoredValue[] = []
+  const toOpen: StoredValue[] = []
+  const inputs: OpenInput[] = []
   for (const value of values) {
     if (isShredded(value, keys)) {
       shredded.push(value)
       continue
     }
-    const result = attempt(() => {
-      return { ...value, opened: opening.open(opener, value, subjectRefOf(value, keys, refs)) }
+    const { envelope, context: field, rowId } = value
+    const input = attempt(() => {
+      return { envelope, field, rowId, subjectRef: subjectRefOf(value, keys, refs) }
     })
-    if (isMortiseError(result)) failed.push({ ...value, code: result.code })
-    else opened.push(result)
+    if (isMortiseError(input)) {
+      failed.push({ ...value, code: input.code })
+      continue
+    }
+    toOpen.push(value)
+    inputs.push(input)
   }
+  const opened: OpenedValue<T>[] = []
+  const results = await opening.open(keys.keyOf, inputs)
+  toOpen.forEach((value, i) => {
+    const result = results[i] as T | MortiseError
+    if (result instanceof MortiseError) failed.push({ ...value, code: result.code })
+    else opened.push({ ...value, opened: result })
+  })
   return { opened, shredded, failed, keys }
 }
 

@@ -1,4 +1,5 @@
 import { contextAsSealed, type FieldContext } from '../envelope/field-context'
+import { openManyEncoded } from '../envelope/open-many'
 import { fromStored } from '../envelope/stored-form'
 import type { Query } from '../key-store/store'
 import type { KeyAccess } from '../keys/access'
@@ -44,8 +45,7 @@ export async function reencryptTask(
     ...{ access, keys, columns: table.columns },
     envelopeOf: (stored, { form, field }) => fromStored(stored, form, field),
     contextOf: contextsAsSealed(table, access.domain),
-    open: (opener, { envelope, context: field, rowId }, subjectRef) =>
-      opener.openEncoded(envelope, field, rowId, subjectRef),
+    open: openManyEncoded,
   }
   return {
     ...{ table, keys },

@@ -1,10 +1,11 @@
 import { keyNameOf } from '../envelope/open'
-import { type SealInput, sealRecords } from '../envelope/seal'
+import type { SealInput } from '../envelope/seal'
 import { isMortiseError, MortiseError } from '../errors'
 import type { KeyAccess, OpeningKeys, SealingKey, SubjectKey } from '../keys/access'
 import type { FailedValue } from './job/table-task'
-import { attempt, attemptAsync } from './one-value'
+import { attempt } from './one-value'
 import { failureOf, type OpenedValue, type StoredValue } from './opened-page'
+import { type MemberRecord, sealMembers } from './seal-members'
 
 /** A value that is to be sealed again, as its field is declared. */
 export interface PlannedValue extends StoredValue {
@@ -69,12 +70,11 @@ export async function sealRows(
     sealFor === 'same'
       ? (keys.keyOf(keyNameOf(envelope).id, 'subject') as SubjectKey)
       : (active.get(sealFor.subject) as SealingKey)
-  const resealed: ResealedValue[] = []
-  const failed: FailedValue[] = []
-  await Promise.all(
-    recordsOf(values, keyOf).map((record) => sealRecord(record, { resealed, failed })),
-  )
-  return { resealed, failed }
+  const { sealed, failed } = await sealMembers(recordsOf(values, keyOf))
+  return {
+    resealed: sealed.map(({ value, envelope }) => ({ ...value, resealed: envelope })),
+    failed: failed.map(({ value, code }) => failureOf(value, code)),
+  }
 }
 
 interface Sealing {
@@ -82,25 +82,7 @@ interface Sealing {
   readonly failed: FailedValue[]
 }
 
-/** A value that cannot be sealed, because its padding makes it too large, hinders no other of its row. */
-async function sealRecord({ key, members }: PlannedRecord, into: Sealing): Promise<void> {
-  if (members.length === 0) return
-  const inputs = members.map(({ input }) => input)
-  const sealed = await attemptAsync(() => sealRecords([{ key, values: inputs }]))
-  if (!isMortiseError(sealed)) {
-    members.forEach((value, i) => {
-      into.resealed.push({ ...value, resealed: sealed[0]?.[i] as Buffer })
-    })
-    return
-  }
-  const isRefused = ({ column }: PlannedValue): boolean => column.field === sealed.field
-  const refused = members.some(isRefused) ? members.filter(isRefused) : members
-  into.failed.push(...refused.map((value) => failureOf(value, sealed.code)))
-  await sealRecord({ key, members: members.filter((value) => !refused.includes(value)) }, into)
-}
-
-interface PlannedRecord {
-  readonly key: SealingKey
+interface PlannedRecord extends MemberRecord<PlannedValue> {
   readonly members: PlannedValue[]
 }
 

@@ -1,3 +1,4 @@
+import { openMany, unlockMany } from '../envelope/open-many'
 import { fromStored } from '../envelope/stored-form'
 import { isMortiseError } from '../errors'
 import type { Query } from '../key-store/store'
@@ -45,10 +46,7 @@ export async function verifyTask(
     ...{ access, keys, columns: table.columns },
     envelopeOf: (stored, { form, field }) => fromStored(stored, open ? form : 'bytea', field),
     contextOf: (place) => (table.columns[place] as EncryptedTableColumn).definition.context(domain),
-    open: (opener, { envelope, context, rowId }, subjectRef) =>
-      open
-        ? opener.open(envelope, context, rowId, subjectRef)
-        : opener.unlock(envelope, context, subjectRef),
+    open: open ? openMany : unlockMany,
   }
   return {
     ...{ table, keys },

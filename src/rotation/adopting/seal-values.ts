@@ -1,12 +1,13 @@
 import { tokenOf } from '../../blind-index/token'
-import { type SealInput, sealRecords } from '../../envelope/seal'
+import type { SealInput } from '../../envelope/seal'
 import { toStored } from '../../envelope/stored-form'
 import { MortiseError } from '../../errors'
 import type { KeyAccess, SealingKey, TokenKey } from '../../keys/access'
 import type { FailedValue } from '../job/table-task'
 import { failureOf } from '../opened-page'
+import { sealMembers } from '../seal-members'
 import { cellOf } from './adopting-table'
-import { attempt, codeOf, type PlainValue } from './plain-values'
+import { attempt, type PlainValue } from './plain-values'
 
 /** Everything that a row gets for a value, as text parameters of a statement. */
 export interface SealedValue extends PlainValue {
@@ -44,24 +45,17 @@ export async function sealValues(
     else failed.push(failureOf(value, result.code))
   }
   const keys = await access.sealingKeys(new Set(encoded.map(({ subject }) => subject)))
-  const sealed: SealedValue[] = []
-  await Promise.all(
-    recordsOf(encoded).map(async (record) => {
-      const key = keys.get(record[0]?.subject ?? null) as SealingKey
-      try {
-        const [envelopes] = await sealRecords([{ key, values: record.map(({ input }) => input) }])
-        record.forEach((value, i) => {
-          const stored = toStored(envelopes?.[i] as Buffer, value.column.form)
-          const envelope = typeof stored === 'string' ? stored : stored.toString('hex')
-          sealed.push({ ...value, envelope })
-        })
-      } catch (error) {
-        const code = codeOf(error)
-        failed.push(...record.map((value) => failureOf(value, code)))
-      }
+  const records = recordsOf(encoded).map((members) => {
+    return { key: keys.get(members[0]?.subject ?? null) as SealingKey, members }
+  })
+  const page = await sealMembers(records)
+  return {
+    sealed: page.sealed.map(({ value, envelope }) => {
+      const stored = toStored(envelope, value.column.form)
+      return { ...value, envelope: typeof stored === 'string' ? stored : stored.toString('hex') }
     }),
-  )
-  return { sealed, failed }
+    failed: [...failed, ...page.failed.map(({ value, code }) => failureOf(value, code))],
+  }
 }
 
 /** By field id. */

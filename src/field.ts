@@ -143,7 +143,9 @@ function contextPerDomain(options: FieldOptions, type: ValueType): Field['contex
   // Made at once, so that a wrong field id or pad is found here and not with the first row.
   const contexts = new Map([[DEFAULT_DOMAIN, create(DEFAULT_DOMAIN)]])
   return (domain) => {
-    const context = contexts.get(domain) ?? create(domain)
+    const known = contexts.get(domain)
+    if (known) return known
+    const context = create(domain)
     contexts.set(domain, context)
     return context
   }

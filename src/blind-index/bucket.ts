@@ -1,4 +1,4 @@
-import { encodeValue } from '../envelope/codec'
+import { checkValue } from '../envelope/codec'
 import type { ValueType } from '../envelope/value-type'
 import type { Bucketing, MakeBucketing } from './bucketing'
 import { dateBuckets, timestampBuckets } from './calendar-buckets'
@@ -86,6 +86,6 @@ function bucketOfChecked(
   value: unknown,
   field: string,
 ): ReturnType<Bucketing['bucketOf']> {
-  encodeValue(type, value, field)
+  checkValue(type, value, field)
   return bucketing.bucketOf(value)
 }

@@ -1,4 +1,4 @@
-import { encodeValue } from '../envelope/codec'
+import { checkValue } from '../envelope/codec'
 import type { ValueType } from '../envelope/value-type'
 import type { Bucketing, MakeBucketing } from './bucketing'
 import { declarationError } from './declaration-error'
@@ -39,7 +39,7 @@ function checkEdges(type: ValueType, declared: unknown, field: string): readonly
 
 function checkEdge(type: ValueType, edge: unknown, index: number, field: string): unknown {
   try {
-    encodeValue(type, edge, field)
+    checkValue(type, edge, field)
   } catch {
     throw declarationError(field, `edge ${index} of its range is not a valid ${type}`)
   }

@@ -1,4 +1,3 @@
-import { u8 } from '../bytes'
 import { hmacSha256 } from '../crypto/hash'
 import { encodeValue } from '../envelope/codec'
 import type { ValueType } from '../envelope/value-type'
@@ -21,9 +20,16 @@ const MIN_BITS = 8
  */
 export function tokenOf(key: TokenKey, encoded: Uint8Array): Buffer {
   const length = Math.ceil(key.bits / 8)
-  const token = Buffer.concat([u8(key.generation), hmacSha256(key.key, encoded)], 1 + length)
+  const token = Buffer.allocUnsafe(1 + length)
+  token[0] = key.generation
+  hmacSha256(key.key, encoded).copy(token, 1, 0, length)
   token[length]! &= 0xff << (length * 8 - key.bits)
   return token
+}
+
+/** {@link tokenOf} for many values of one field: all that a statement asks for or writes. */
+export function tokensOf(key: TokenKey, encoded: readonly Uint8Array[]): Buffer[] {
+  return encoded.map((one) => tokenOf(key, one))
 }
 
 /**

@@ -4,7 +4,7 @@ import { asBuffer } from '../bytes'
 import { MortiseError } from '../errors'
 import { isCalendarDate } from './calendar-date'
 import { readJson, writeJson } from './json-value'
-import { TYPE_BYTES, type ValueType } from './value-type'
+import { TYPE_BYTES, VALUE_TYPES, type ValueType } from './value-type'
 
 export { sameValue } from './same-value'
 
@@ -12,9 +12,18 @@ export { sameValue } from './same-value'
 interface Codec {
   /** Completes "expected …" in the error. */
   readonly expects: string
+  /** The value without its type byte; text stands for its UTF-8. */
   encode(value: unknown): Uint8Array | string | undefined
-  decode(bytes: Buffer): unknown
+  /** @param encoded - T, its type byte included: a view without it would be one object more per value */
+  decode(encoded: Buffer): unknown
 }
+
+/** The value begins behind its type byte. */
+const VALUE_OFFSET = 1
+/** Every type byte is one character of ASCII. */
+const TYPE_TEXTS = Object.fromEntries(
+  VALUE_TYPES.map((type) => [type, String.fromCharCode(TYPE_BYTES[type])]),
+) as Readonly<Record<ValueType, string>>
 
 const DECIMAL = /^(?:0|-?[1-9][0-9]*)$/
 /** ECMA-262 21.4.1.1: a Date is at most this many milliseconds from the epoch. */
@@ -39,7 +48,7 @@ const CODECS: Readonly<Record<ValueType, Codec>> = {
   boolean: {
     expects: 'true or false',
     encode: (value) => (typeof value === 'boolean' ? Buffer.of(Number(value)) : undefined),
-    decode: (bytes) => (bytes.length === 1 && bytes[0]! <= 1 ? bytes[0] === 1 : undefined),
+    decode: oneBit,
   },
   timestamp: {
     expects: 'a valid Date',
@@ -49,18 +58,17 @@ const CODECS: Readonly<Record<ValueType, Codec>> = {
   date: {
     expects: "a calendar date 'YYYY-MM-DD' of the years 0001 to 9999",
     encode: (value) => (typeof value === 'string' && isCalendarDate(value) ? value : undefined),
-    decode: (bytes) =>
-      isCalendarDate(bytes.toString('latin1')) ? bytes.toString('latin1') : undefined,
+    decode: calendarDate,
   },
   bytes: {
     expects: 'a Uint8Array',
     encode: (value) => (types.isUint8Array(value) ? value : undefined),
-    decode: (bytes) => Buffer.from(bytes),
+    decode: (encoded) => Buffer.from(encoded.subarray(VALUE_OFFSET)),
   },
   json: {
     expects: 'a value that JSON keeps as it is',
     encode: writeJson,
-    decode: (bytes) => (isUtf8(bytes) ? readJson(bytes.toString('utf8')) : undefined),
+    decode: (encoded) => readJson(text(encoded)),
   },
 }
 
@@ -75,16 +83,32 @@ const CODECS: Readonly<Record<ValueType, Codec>> = {
  * @see docs/format.md "Plaintext"
  */
 export function encodeValue(type: ValueType, value: unknown, field: string): Buffer {
-  const encoded = CODECS[type].encode(value)
-  if (encoded === undefined) {
-    throw new MortiseError(
-      'ERR_VALUE_INVALID',
-      `${field} is declared as ${type}: expected ${CODECS[type].expects}, received ${kindOf(value)}`,
-      { field },
-    )
-  }
-  const bytes = typeof encoded === 'string' ? Buffer.from(encoded, 'utf8') : encoded
-  return Buffer.concat([Buffer.of(TYPE_BYTES[type]), bytes])
+  const content = contentOf(type, value, field)
+  // Joined as text, so that the whole is written once.
+  if (typeof content === 'string') return Buffer.from(TYPE_TEXTS[type] + content, 'utf8')
+  const encoded = Buffer.allocUnsafe(VALUE_OFFSET + content.length)
+  encoded[0] = TYPE_BYTES[type]
+  encoded.set(content, VALUE_OFFSET)
+  return encoded
+}
+
+/**
+ * Checks a value that need not be encoded.
+ *
+ * @throws ERR_VALUE_INVALID exactly where {@link encodeValue} does
+ */
+export function checkValue(type: ValueType, value: unknown, field: string): void {
+  contentOf(type, value, field)
+}
+
+function contentOf(type: ValueType, value: unknown, field: string): Uint8Array | string {
+  const content = CODECS[type].encode(value)
+  if (content !== undefined) return content
+  throw new MortiseError(
+    'ERR_VALUE_INVALID',
+    `${field} is declared as ${type}: expected ${CODECS[type].expects}, received ${kindOf(value)}`,
+    { field },
+  )
 }
 
 /**
@@ -96,11 +120,12 @@ export function encodeValue(type: ValueType, value: unknown, field: string): Buf
  */
 export function decodeValue(type: ValueType, encoded: Uint8Array): unknown {
   if (encoded[0] !== TYPE_BYTES[type]) return undefined
-  return CODECS[type].decode(asBuffer(encoded.subarray(1)))
+  return CODECS[type].decode(asBuffer(encoded))
 }
 
-function text(bytes: Buffer): string | undefined {
-  return isUtf8(bytes) ? bytes.toString('utf8') : undefined
+/** The type byte is ASCII: it makes no invalid UTF-8 valid. */
+function text(encoded: Buffer): string | undefined {
+  return isUtf8(encoded) ? encoded.toString('utf8', VALUE_OFFSET) : undefined
 }
 
 function doubleBytes(value: number): Buffer {
@@ -109,14 +134,25 @@ function doubleBytes(value: number): Buffer {
   return bytes
 }
 
-function finiteNumber(bytes: Buffer): number | undefined {
-  const value = bytes.length === 8 ? bytes.readDoubleBE() : Number.NaN
+function finiteNumber(encoded: Buffer): number | undefined {
+  const value =
+    encoded.length === VALUE_OFFSET + 8 ? encoded.readDoubleBE(VALUE_OFFSET) : Number.NaN
   return Number.isFinite(value) ? value : undefined
 }
 
-function decimal(bytes: Buffer): bigint | undefined {
-  const digits = bytes.toString('latin1')
+function decimal(encoded: Buffer): bigint | undefined {
+  const digits = encoded.toString('latin1', VALUE_OFFSET)
   return DECIMAL.test(digits) ? BigInt(digits) : undefined
+}
+
+function oneBit(encoded: Buffer): boolean | undefined {
+  const bit = encoded[VALUE_OFFSET]
+  return encoded.length === VALUE_OFFSET + 1 && bit! <= 1 ? bit === 1 : undefined
+}
+
+function calendarDate(encoded: Buffer): string | undefined {
+  const date = encoded.toString('latin1', VALUE_OFFSET)
+  return isCalendarDate(date) ? date : undefined
 }
 
 function isValidDate(value: unknown): value is Date {
@@ -129,9 +165,9 @@ function millisecondBytes(value: Date): Buffer {
   return bytes
 }
 
-function instant(bytes: Buffer): Date | undefined {
-  if (bytes.length !== 8) return undefined
-  const milliseconds = bytes.readBigInt64BE()
+function instant(encoded: Buffer): Date | undefined {
+  if (encoded.length !== VALUE_OFFSET + 8) return undefined
+  const milliseconds = encoded.readBigInt64BE(VALUE_OFFSET)
   const inRange = milliseconds >= -MAX_DATE_MS && milliseconds <= MAX_DATE_MS
   return inRange ? new Date(Number(milliseconds)) : undefined
 }

@@ -22,7 +22,8 @@ export function writeJson(value: unknown): string | undefined {
  *
  * @returns undefined for text that {@link writeJson} does not write
  */
-export function readJson(text: string): unknown {
+export function readJson(text: string | undefined): unknown {
+  if (text === undefined) return undefined
   try {
     const value: unknown = JSON.parse(text)
     return value !== null && JSON.stringify(value) === text ? value : undefined
@@ -36,7 +37,7 @@ export function readJson(text: string): unknown {
  * digits than a number: such text would be written once and never be read again.
  */
 function isCanonical(text: string | undefined): boolean {
-  return text !== undefined && readJson(text) !== undefined
+  return readJson(text) !== undefined
 }
 
 function refuseLossy(this: unknown, key: string, value: unknown): unknown {

@@ -93,8 +93,9 @@ export class Placeholder {
    */
   bind(record?: WriteRecord, rowId?: Buffer): Placeholder {
     const { slot } = this.#binding
-    const encoded = this.#encode()
-    const bucket = this.use === 'bucket' && !slot ? this.field.bucketOf(this.#value) : undefined
+    const isBucket = this.use === 'bucket' && !slot
+    const encoded = isBucket ? undefined : this.#encode()
+    const bucket = isBucket ? this.field.bucketOf(this.#value) : undefined
     const generations = slot && this.#bindGenerations(slot, record)
     const binding = { encoded, bucket, generations, record, rowId }
     return new Placeholder(this.field, this.use, undefined, binding)
@@ -138,9 +139,11 @@ export class Placeholder {
     return isToken ? this.field.encodeForToken(this.#value) : this.field.encode(this.#value)
   }
 
-  /** A keyed digest: equal for equal values within this process, and nothing else. */
+  /** A keyed digest: equal for equal values (or buckets) within this process, and nothing else. */
   toJSON(): string {
-    const digest = hmacSha256(processKey(), this.#binding.encoded ?? this.#encode())
+    const { encoded, bucket } = this.#binding
+    const bytes = encoded ?? (bucket === undefined ? this.#encode() : Buffer.from(String(bucket)))
+    const digest = hmacSha256(processKey(), bytes)
     return `[encrypted ${this.field.name} ${digest.toString('base64url', 0, 12)}]`
   }
 

@@ -1,7 +1,7 @@
-import { tokenOf } from '../blind-index/token'
+import { tokensOf } from '../blind-index/token'
 import type { Field } from '../field'
 import type { Session } from '../key-store/store'
-import type { IndexStage, KeyAccess, TokenKey } from '../keys/access'
+import type { IndexStage, KeyAccess } from '../keys/access'
 import { indexMoved, leftBehind } from '../keys/index-stage'
 import { encryptedColumnOfField, faceOf } from './encrypted-column'
 import type { Placeholder, SlotValues } from './placeholder'
@@ -21,20 +21,29 @@ export async function resolveIndexes(
   session: Session,
 ): Promise<void> {
   const stages = await stagesOf(keys, parameters, places, session)
-  const tokenKeys = new Map<Field, TokenKey>()
+  const tokens = new Map<Field, number[]>()
   for (const place of places) {
     const placeholder = parameters[place] as Placeholder
     if (placeholder.use === 'seal') continue
     const written = chosen(placeholder, stages.get(placeholder.field.fieldId) as IndexStage)
-    if (written?.use === 'token') {
-      const { field, encoded } = written
-      const key = tokenKeys.get(field) ?? (await keys.tokenKey(field.indexName, session))
-      tokenKeys.set(field, key)
-      parameters[place] = tokenOf(key, encoded)
-    } else {
-      parameters[place] = written?.bucket ?? null
-    }
+    parameters[place] = written?.use === 'token' ? written : (written?.bucket ?? null)
+    if (written?.use === 'token') addTo(tokens, written.field, place)
   }
+  for (const [field, placesOfField] of tokens) {
+    const key = await keys.tokenKey(field.indexName, session)
+    const encoded = placesOfField.map((place) => (parameters[place] as Placeholder).encoded)
+    const made = tokensOf(key, encoded)
+    placesOfField.forEach((place, i) => {
+      parameters[place] = made[i]
+    })
+  }
+}
+
+/** Adds to the group of a key. */
+export function addTo<K>(groups: Map<K, number[]>, key: K, place: number): void {
+  const group = groups.get(key)
+  if (group) group.push(place)
+  else groups.set(key, [place])
 }
 
 /** One look for each field, whose answer serves all of the statement. */
@@ -48,8 +57,11 @@ async function stagesOf(
   for (const place of places) {
     const { field, record } = parameters[place] as Placeholder
     const { fieldId, name } = field
-    const stage = stages.get(fieldId) ?? (await keys.indexStage(fieldId, session))
-    stages.set(fieldId, stage)
+    let stage = stages.get(fieldId)
+    if (!stage) {
+      stage = await keys.indexStage(fieldId, session)
+      stages.set(fieldId, stage)
+    }
     if (record !== undefined && !stage.mayWrite) throw leftBehind(fieldId, 'write')
     if (record === undefined && !mayAsk(field, stage)) throw indexMoved(name)
   }

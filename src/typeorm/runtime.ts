@@ -8,7 +8,7 @@ import { encryptedColumnOfField } from './encrypted-column'
 import { dataSourceOf, internalsOf } from './internals'
 import type { DamagedValues } from './open-values'
 import { Placeholder, type WriteRecord } from './placeholder'
-import { resolveIndexes } from './resolve-indexes'
+import { addTo, resolveIndexes } from './resolve-indexes'
 import { markKeyStatement } from './statement-order'
 
 /** What one DataSource needs to seal and to open: its keys, and whether they may be used yet. */
@@ -65,7 +65,7 @@ export async function resolvePlaceholders(
   parameters.forEach((parameter, index) => {
     if (!(parameter instanceof Placeholder)) return
     places.push(index)
-    if (parameter.use === 'seal') push(records, parameter.record ?? { subject: null }, index)
+    if (parameter.use === 'seal') addTo(records, parameter.record ?? { subject: null }, index)
   })
   sealedPlaces.set(parameters, places)
   await resolveIndexes(runtime.keys, parameters, places, session)
@@ -108,31 +108,25 @@ async function sealPlaceholders(
   records: Map<WriteRecord, number[]>,
   session: Session,
 ): Promise<void> {
-  const subjects = new Set([...records.keys()].map(({ subject }) => subject))
+  const subjects = new Set<string | null>()
+  for (const { subject } of records.keys()) subjects.add(subject)
   const sealingKeys = await keys.sealingKeys(subjects, session)
-  const places = [...records.values()]
   const sealed = await sealRecords(
-    [...records].map(([{ subject }, indexes]) => ({
+    Array.from(records, ([{ subject }, places]) => ({
       key: sealingKeys.get(subject) as SealingKey,
-      values: indexes.map((index) => sealInput(parameters[index] as Placeholder, keys.domain)),
+      values: places.map((place) => sealInput(parameters[place] as Placeholder)),
     })),
   )
-  places.forEach((indexes, record) => {
-    indexes.forEach((index, i) => {
-      const { field } = parameters[index] as Placeholder
-      const envelope = sealed[record]?.[i] as Buffer
-      parameters[index] = toStored(envelope, encryptedColumnOfField(field).form)
+  let record = 0
+  for (const places of records.values()) {
+    const envelopes = sealed[record++] as Buffer[]
+    places.forEach((place, i) => {
+      const { field } = parameters[place] as Placeholder
+      parameters[place] = toStored(envelopes[i] as Buffer, encryptedColumnOfField(field).form)
     })
-  })
+  }
 }
 
-function sealInput(placeholder: Placeholder, domain: string): SealInput {
-  const { field, encoded, rowId } = placeholder
-  return { field: field.context(domain), encoded, rowId }
-}
-
-function push<K, V>(groups: Map<K, V[]>, key: K, value: V): void {
-  const group = groups.get(key)
-  if (group) group.push(value)
-  else groups.set(key, [value])
+function sealInput({ field, encoded, rowId }: Placeholder): SealInput {
+  return { field: encryptedColumnOfField(field).context, encoded, rowId }
 }

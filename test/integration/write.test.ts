@@ -119,6 +119,70 @@ describe('inserts', () => {
   })
 })
 
+describe('an INSERT beside whose tuples there is more', () => {
+  const insert = () => setup.dataSource.createQueryBuilder().insert().into(Person)
+  const namesOf = async (ids: number[]) =>
+    (await repository().find({ where: { id: In(ids) }, order: { id: 'ASC' } })).map(
+      ({ id, ward, email }) => `${id} ${ward} ${email}`,
+    )
+
+  it('numbers its parameters around those of a condition and of RETURNING', async () => {
+    await repository().insert(person(60, { email: 'once@x.org' }))
+    const { raw } = await insert()
+      .values([person(61, { ward: 'B' }), person(62, { ward: 'C', email: 'once@x.org' })])
+      .orUpdate(['ward'], ['email_hmac'], {
+        upsertType: 'on-conflict-do-update',
+        overwriteCondition: { where: { ward: In(['A', 'Z']) } },
+      } as never)
+      .returning('"id", "ward"')
+      .execute()
+    expect(raw.map(({ id, ward }: Person) => `${id} ${ward}`)).toEqual(['61 B', '60 C'])
+    expect(await namesOf([60, 61, 62])).toEqual(['60 C once@x.org', '61 B p61@x.org'])
+  })
+
+  it('takes a common table expression and a comment with parameters of their own', async () => {
+    const found = setup.dataSource
+      .createQueryBuilder(Person, 'p')
+      .select('p.ward', 'ward')
+      .where('p.id = :id AND p.email = :email', { id: 60, email: 'ONCE@x.org' })
+    await insert()
+      .comment(':id (:mortise_tuples) $1')
+      .addCommonTableExpression(found, 'other')
+      .values([person(63), person(64)])
+      .setParameters(found.getParameters())
+      .execute()
+    expect(await namesOf([63, 64])).toEqual(['63 A p63@x.org', '64 A p64@x.org'])
+  })
+
+  it('takes SQL text among the values, with named parameters', async () => {
+    const ward = () => "upper(:ward) || ':x'"
+    await insert()
+      .values([person(65, { ward }), person(66, { ward: 'c' })] as never)
+      .setParameter('ward', 'b')
+      .execute()
+    expect(await namesOf([65, 66])).toEqual(['65 B:x p65@x.org', '66 c p66@x.org'])
+  })
+
+  it('refuses SQL text that compares ciphertext, among the values', async () => {
+    const ward = () => '(SELECT "ward" FROM "person" WHERE "chart" = $1)'
+    const refused = insert()
+      .values([person(67), person(68, { ward })] as never)
+      .execute()
+    await expect(refused).rejects.toMatchObject({ code: 'ERR_QUERY_UNSUPPORTED' })
+  })
+
+  it('is rendered twice alike, and shows no value as text', async () => {
+    const builder = insert().values([person(69, { ward: null }), person(70)] as never)
+    const [sql, parameters] = builder.getQueryAndParameters()
+    expect(builder.getQueryAndParameters()[0]).toBe(sql)
+    expect(parameters).toHaveLength(sql.match(/\$\d+/g)?.length ?? 0)
+    expect(JSON.stringify(parameters)).not.toContain('x.org')
+    const named = builder.getQuery()
+    expect(named.match(/:orm_param_\d+/g)).toHaveLength(parameters.length)
+    expect(named.replace(/:orm_param_\d+/g, '$')).toBe(sql.replace(/\$\d+/g, '$'))
+  })
+})
+
 describe('updates', () => {
   it('seal what changed and move its index columns along', async () => {
     await repository().insert(person(10))

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 
 #include "page.h"
+#include "record.h"
 
 /* Changes with every change of the interface; see src/crypto/native.ts. */
 enum { INTERFACE_VERSION = 1 };
@@ -19,7 +20,8 @@ static struct page *read_page(napi_env env, napi_callback_info info) {
     return NULL;
   }
   for (int i = 0; i < ARGUMENTS; i++) {
-    napi_typedarray_type type;
+    /* Older Nodes do not set it for kinds of arrays that are younger than they. */
+    napi_typedarray_type type = napi_float64_array;
     size_t length;
     void *data;
     napi_typedarray_type wanted = i == INDEX ? napi_uint32_array : napi_uint8_array;
@@ -38,23 +40,21 @@ static struct page *read_page(napi_env env, napi_callback_info info) {
   return page;
 }
 
-static napi_value output_of(napi_env env, const struct page *page) {
+/* NULL where the page failed or there is no memory for its output. */
+static napi_value output_of(napi_env env, const struct page *page, bool done) {
   napi_value output = NULL;
-  napi_create_buffer_copy(env, page->output_length, page->output, NULL, &output);
+  if (done) napi_create_buffer_copy(env, page->output_length, page->output, NULL, &output);
   return output;
 }
 
-static const char FAILURE[] = "native path: OpenSSL failed";
+static const char FAILURE[] = "native path: OpenSSL failed, or there is no memory";
 
 static napi_value run(napi_env env, napi_callback_info info) {
   struct page *page = read_page(env, info);
   if (page == NULL) return NULL;
-  napi_value output = NULL;
-  if (page_run(page)) {
-    output = output_of(env, page);
-  } else {
-    napi_throw_error(env, NULL, FAILURE);
-  }
+  napi_value output = output_of(env, page, page_run(page));
+  /* Without effect where an exception is pending already. */
+  if (output == NULL) napi_throw_error(env, NULL, FAILURE);
   page_free(page);
   return output;
 }
@@ -73,12 +73,13 @@ static void execute(napi_env env, void *data) {
 }
 
 static void settle(napi_env env, struct job *job, bool done) {
-  napi_value output = done ? output_of(env, job->page) : NULL;
+  napi_value output = output_of(env, job->page, done);
   if (output != NULL) {
     napi_resolve_deferred(env, job->deferred, output);
     return;
   }
-  napi_value message, error;
+  /* Where even that fails, as in a worker that is being ended, nobody waits for an answer. */
+  napi_value message = NULL, error = NULL;
   bool pending = false;
   napi_is_exception_pending(env, &pending);
   if (pending) {
@@ -104,9 +105,10 @@ static napi_value run_async(napi_env env, napi_callback_info info) {
   napi_value promise = NULL, name;
   struct job *job = calloc(1, sizeof *job);
   if (job != NULL) job->page = page;
-  if (job == NULL || napi_create_promise(env, &job->deferred, &promise) != napi_ok ||
-      napi_create_string_utf8(env, "mortise", NAPI_AUTO_LENGTH, &name) != napi_ok ||
-      napi_create_async_work(env, NULL, name, execute, complete, job, &job->work) != napi_ok) {
+  if (job == NULL || napi_create_string_utf8(env, "mortise", NAPI_AUTO_LENGTH, &name) != napi_ok ||
+      napi_create_async_work(env, NULL, name, execute, complete, job, &job->work) != napi_ok ||
+      napi_create_promise(env, &job->deferred, &promise) != napi_ok) {
+    if (job != NULL && job->work != NULL) napi_delete_async_work(env, job->work);
     page_free(page);
     free(job);
     napi_throw_error(env, NULL, FAILURE);
@@ -123,6 +125,10 @@ NAPI_MODULE_INIT() {
       {.utf8name = "runAsync", .method = run_async, .attributes = napi_enumerable},
       {.utf8name = "version", .attributes = napi_enumerable},
   };
+  if (!algorithms_fetch()) {
+    napi_throw_error(env, NULL, "native path: this OpenSSL lacks an algorithm");
+    return NULL;
+  }
   if (napi_create_uint32(env, INTERFACE_VERSION, &version) != napi_ok) return NULL;
   members[2].value = version;
   napi_define_properties(env, exports, sizeof members / sizeof *members, members);

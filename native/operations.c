@@ -54,7 +54,12 @@ static bool is_ascii(const uint8_t *text, size_t length) {
   return high < 0x80;
 }
 
-static bool open_values(struct worker *worker, struct open_records *records) {
+/* Magic and flags of an envelope under a key of the page. */
+static bool begins_local(const uint8_t *head) {
+  return head[0] == MAGIC && (head[1] & ~LOCAL_FLAGS) == 0;
+}
+
+static void open_values(struct worker *worker, struct open_records *records) {
   const struct page *page = worker->page;
   uint8_t *plaintext = page->output;
   uint8_t *status = page->output + page->output_length - page->count;
@@ -65,7 +70,8 @@ static bool open_values(struct worker *worker, struct open_records *records) {
     struct field *field = &page->fields[value->field];
     int length = (int)value->length - OVERHEAD_BYTES;
     bool opened = false;
-    if (envelope[0] == MAGIC && (envelope[1] & ~LOCAL_FLAGS) == 0) {
+    bool has_row = (envelope[1] & ROW_BOUND) == 0 || value->row_id > 0;
+    if (begins_local(envelope) && has_row) {
       struct open_record *record = find_record(records, value->key, envelope);
       if (record == NULL) {
         set = NULL;
@@ -83,14 +89,13 @@ static bool open_values(struct worker *worker, struct open_records *records) {
     status[i] = !opened ? FAILED : is_ascii(plaintext, (size_t)length) ? DONE_ASCII : DONE;
     plaintext += length;
   }
-  return true;
 }
 
 static bool open_page(struct worker *worker) {
   struct open_records records = {.next = 0};
-  bool done = open_values(worker, &records);
+  open_values(worker, &records);
   OPENSSL_cleanse(&records, sizeof records);
-  return done;
+  return !worker->failed;
 }
 
 /* The part of an envelope that the fields of one record share. */
@@ -148,24 +153,19 @@ static bool rewrap_page(struct worker *worker) {
   uint8_t *status = page->output + page->output_length - page->count;
   struct record_key derived;
   uint8_t dek[KEY_BYTES];
-  bool done = true;
-  for (size_t i = 0; done && i < page->count; i++, block += COMMITMENT_OFFSET) {
+  for (size_t i = 0; i < page->count; i++, block += COMMITMENT_OFFSET) {
     const struct value *value = &page->values[i];
     const uint8_t *head = page->input + value->offset;
     memset(block, 0, COMMITMENT_OFFSET);
     status[i] = FAILED;
-    if (head[0] != MAGIC || (head[1] & ~LOCAL_FLAGS) != 0 ||
-        !record_unlock(worker, value->key, head, dek, &derived)) {
-      continue;
-    }
+    if (!begins_local(head) || !record_unlock(worker, value->key, head, dek, &derived)) continue;
     memcpy(block, head, KEY_ID_OFFSET);
     memcpy(block + KEY_ID_OFFSET, page->keys[value->field].id, KEY_ID_BYTES);
-    done = record_wrap(worker, value->field, dek, block + WRAP_OFFSET);
-    status[i] = DONE;
+    if (record_wrap(worker, value->field, dek, block + WRAP_OFFSET)) status[i] = DONE;
   }
   OPENSSL_cleanse(dek, sizeof dek);
   OPENSSL_cleanse(&derived, sizeof derived);
-  return done;
+  return !worker->failed;
 }
 
 static bool token_page(struct worker *worker) {

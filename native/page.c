@@ -12,6 +12,9 @@ enum {
   MAX_BYTES = 0x7fffffff
 };
 
+/* Lengths are added up here without a look at what a smaller size_t could hold. */
+_Static_assert(sizeof(size_t) == 8, "the native path is for 64-bit platforms");
+
 /* The page itself comes first, and after it, aligned, what it points to. */
 struct block {
   struct page page;
@@ -70,6 +73,11 @@ static bool right_length(enum operation operation, uint32_t length) {
   }
 }
 
+/* Of an envelope that is sealed. */
+static bool right_flags(uint8_t flags, uint32_t row_id) {
+  return (flags & ~LOCAL_FLAGS) == 0 && ((flags & ROW_BOUND) == 0 || row_id > 0);
+}
+
 static bool right_names(const struct page *page, const struct value *value) {
   if (value->key >= page->key_count) return false;
   switch (page->operation) {
@@ -78,7 +86,7 @@ static bool right_names(const struct page *page, const struct value *value) {
     case SEAL:
       return value->field < page->field_count &&
              within(value->dek, KEY_BYTES, page->input_length) &&
-             ((page->fields[value->field].flags & ROW_BOUND) == 0 || value->row_id > 0);
+             right_flags(page->fields[value->field].flags, value->row_id);
     case REWRAP:
       return value->field < page->key_count;
     default:

@@ -6,7 +6,8 @@
 #include <string.h>
 #include <uv.h>
 
-/* Fetched once for the process: a fetch by name costs more than the work on a field. */
+/* Fetched once for the process: a fetch by name costs more than the work on a field. Not freed:
+ * a worker thread may unload the addon, and OpenSSL counts its references itself. */
 static struct {
   EVP_CIPHER *ecb;
   EVP_CIPHER *gcm;
@@ -18,6 +19,11 @@ static void fetch(void) {
   algorithms.ecb = EVP_CIPHER_fetch(NULL, "AES-256-ECB", NULL);
   algorithms.gcm = EVP_CIPHER_fetch(NULL, "AES-256-GCM", NULL);
   algorithms.hmac = EVP_MAC_fetch(NULL, "HMAC", NULL);
+}
+
+bool algorithms_fetch(void) {
+  uv_once(&fetched, fetch);
+  return algorithms.ecb != NULL && algorithms.gcm != NULL && algorithms.hmac != NULL;
 }
 
 static bool set_digest(struct worker *worker) {
@@ -37,9 +43,7 @@ static bool create_block_cipher(struct block_cipher *cipher, int encrypt) {
 }
 
 bool worker_create(struct worker *worker, const struct page *page) {
-  uv_once(&fetched, fetch);
   *worker = (struct worker){.page = page, .hmac_key = NO_KEY};
-  if (!algorithms.ecb || !algorithms.gcm || !algorithms.hmac) return false;
   worker->gcm = EVP_CIPHER_CTX_new();
   worker->hmac = EVP_MAC_CTX_new(algorithms.hmac);
   return worker->gcm && worker->hmac && set_digest(worker) &&
@@ -55,6 +59,12 @@ void worker_free(struct worker *worker) {
   EVP_MAC_CTX_free(worker->hmac);
 }
 
+/* Notes what can only go wrong in OpenSSL. */
+static bool expect(struct worker *worker, bool done) {
+  if (!done) worker->failed = true;
+  return done;
+}
+
 bool record_derive(struct worker *worker, const uint8_t dek[KEY_BYTES],
                    struct record_key *derived) {
   uint8_t okm[KEY_BYTES + COMMITMENT_BYTES];
@@ -67,7 +77,7 @@ bool record_derive(struct worker *worker, const uint8_t dek[KEY_BYTES],
     memcpy(derived->commitment, okm + KEY_BYTES, COMMITMENT_BYTES);
   }
   OPENSSL_cleanse(okm, sizeof okm);
-  return done;
+  return expect(worker, done);
 }
 
 /*
@@ -82,10 +92,11 @@ static void aes_block(const unsigned char in[16], unsigned char out[16], const v
   }
 }
 
-static bool set_key(struct block_cipher *cipher, uint32_t key, const struct page *page) {
+static bool set_key(struct worker *worker, struct block_cipher *cipher, uint32_t key) {
   if (cipher->key == key) return true;
   cipher->key = NO_KEY;
-  if (EVP_CipherInit_ex(cipher->context, NULL, NULL, page->keys[key].bytes, NULL, -1) != 1) {
+  const uint8_t *bytes = worker->page->keys[key].bytes;
+  if (!expect(worker, EVP_CipherInit_ex(cipher->context, NULL, NULL, bytes, NULL, -1) == 1)) {
     return false;
   }
   cipher->key = key;
@@ -95,18 +106,20 @@ static bool set_key(struct block_cipher *cipher, uint32_t key, const struct page
 bool record_wrap(struct worker *worker, uint32_t key, const uint8_t dek[KEY_BYTES],
                  uint8_t wrapped[WRAPPED_BYTES]) {
   struct block_cipher *cipher = &worker->wrap;
-  return set_key(cipher, key, worker->page) &&
-         CRYPTO_128_wrap(cipher, NULL, wrapped, dek, KEY_BYTES, aes_block) == WRAPPED_BYTES &&
-         !cipher->failed;
+  return set_key(worker, cipher, key) &&
+         expect(worker, CRYPTO_128_wrap(cipher, NULL, wrapped, dek, KEY_BYTES, aes_block) ==
+                                WRAPPED_BYTES &&
+                            !cipher->failed);
 }
 
 bool record_unlock(struct worker *worker, uint32_t key, const uint8_t head[HEAD_BYTES],
                    uint8_t dek[KEY_BYTES], struct record_key *derived) {
   struct block_cipher *cipher = &worker->unwrap;
-  return set_key(cipher, key, worker->page) &&
-         CRYPTO_128_unwrap(cipher, NULL, dek, head + WRAP_OFFSET, WRAPPED_BYTES, aes_block) ==
-             KEY_BYTES &&
-         !cipher->failed && record_derive(worker, dek, derived) &&
+  if (!set_key(worker, cipher, key)) return false;
+  size_t length =
+      CRYPTO_128_unwrap(cipher, NULL, dek, head + WRAP_OFFSET, WRAPPED_BYTES, aes_block);
+  return expect(worker, !cipher->failed) && length == KEY_BYTES &&
+         record_derive(worker, dek, derived) &&
          CRYPTO_memcmp(derived->commitment, head + COMMITMENT_OFFSET, COMMITMENT_BYTES) == 0;
 }
 
@@ -131,7 +144,7 @@ static bool add_aad(EVP_CIPHER_CTX *gcm, const struct field *field, const uint8_
   if ((field->aad[0] & ROW_BOUND) == 0) return true;
   uint8_t length[4] = {(uint8_t)(row_id_length >> 24), (uint8_t)(row_id_length >> 16),
                        (uint8_t)(row_id_length >> 8), (uint8_t)row_id_length};
-  return row_id_length > 0 && EVP_CipherUpdate(gcm, NULL, &written, length, sizeof length) == 1 &&
+  return EVP_CipherUpdate(gcm, NULL, &written, length, sizeof length) == 1 &&
          EVP_CipherUpdate(gcm, NULL, &written, row_id, (int)row_id_length) == 1;
 }
 
@@ -141,13 +154,14 @@ bool gcm_open(struct worker *worker, const uint8_t *key, const struct field *fie
   EVP_CIPHER_CTX *gcm = worker->gcm;
   uint8_t *tag = (uint8_t *)ciphertext + length;
   int written;
-  bool done = EVP_DecryptInit_ex(gcm, NULL, NULL, key, field->iv) == 1 &&
-              add_aad(gcm, field, row_id, row_id_length) &&
-              EVP_DecryptUpdate(gcm, plaintext, &written, ciphertext, length) == 1 &&
-              EVP_CIPHER_CTX_ctrl(gcm, EVP_CTRL_AEAD_SET_TAG, TAG_BYTES, tag) == 1 &&
-              EVP_DecryptFinal_ex(gcm, plaintext + length, &written) == 1;
-  if (!done) OPENSSL_cleanse(plaintext, (size_t)length);
-  return done;
+  bool decrypted = EVP_DecryptInit_ex(gcm, NULL, NULL, key, field->iv) == 1 &&
+                   add_aad(gcm, field, row_id, row_id_length) &&
+                   EVP_DecryptUpdate(gcm, plaintext, &written, ciphertext, length) == 1 &&
+                   EVP_CIPHER_CTX_ctrl(gcm, EVP_CTRL_AEAD_SET_TAG, TAG_BYTES, tag) == 1;
+  bool authentic = expect(worker, decrypted) &&
+                   EVP_DecryptFinal_ex(gcm, plaintext + length, &written) == 1;
+  if (!authentic) OPENSSL_cleanse(plaintext, (size_t)length);
+  return authentic;
 }
 
 bool gcm_seal(struct worker *worker, const uint8_t *key, const struct field *field,

@@ -16,6 +16,9 @@ struct block_cipher {
   bool failed;
 };
 
+/* Once before all else. False where OpenSSL has not what is needed: the addon is not to be used. */
+bool algorithms_fetch(void);
+
 /* OpenSSL's objects for one page; nothing of them is shared between threads. */
 struct worker {
   const struct page *page;
@@ -25,9 +28,11 @@ struct worker {
   EVP_MAC_CTX *hmac;
   /* The key that the last token was made with. */
   uint32_t hmac_key;
+  /* OpenSSL failed: another thing than an envelope that is not authentic. */
+  bool failed;
 };
 
-/* False where OpenSSL has not what is needed; the worker must be freed even so. */
+/* False where OpenSSL failed; the worker must be freed even so. */
 bool worker_create(struct worker *worker, const struct page *page);
 void worker_free(struct worker *worker);
 

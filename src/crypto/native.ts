@@ -1,3 +1,4 @@
+import { getFips } from 'node:crypto'
 import { join } from 'node:path'
 
 /** Of the addon, see native/addon.c: an addon of another release is not used. */
@@ -64,6 +65,8 @@ function current(): Loaded {
 
 function load(): Loaded {
   if (process.env.MORTISE_NATIVE === '0') return inactive('switched off')
+  // Its key wrap is OpenSSL's, but not of the module that is validated.
+  if (getFips() !== 0) return inactive('not usable')
   try {
     const addon = require(addonFile()) as NativeAddon
     if (addon.version !== INTERFACE_VERSION) return inactive('not usable')

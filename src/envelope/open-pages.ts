@@ -93,6 +93,8 @@ interface CollectedPage {
   readonly domain: string
   /** Of each value in `native`: its place among the inputs. */
   readonly places: number[]
+  /** Of each plaintext. Noted, because the bytes of the caller may change while the addon works. */
+  readonly lengths: number[]
   /** Of each value in `native`: the key that it names. */
   readonly keys: (DataKey | SubjectKey)[]
   /** Of each envelope in `native`. */
@@ -104,7 +106,7 @@ function collect(opening: Opening, { from, to, bytes }: Range): CollectedPage {
   const domain = opening.inputs[from]?.field.domain ?? ''
   const info = recordInfo(domain)
   const native = new NativePage(opening.addon, OPERATIONS.open, info, to - from, bytes)
-  const page = { native, domain, places: [], keys: [], flags: [] }
+  const page = { native, domain, places: [], lengths: [], keys: [], flags: [] }
   const keyNamed = rememberedKeys(opening.keyOf)
   for (let place = from; place < to; place++) {
     const input = opening.inputs[place] as OpenInput
@@ -123,13 +125,13 @@ function collectOne(
 ): void {
   const { envelope, field, subjectRef } = input
   const flags = checkPrefix(envelope, field.name)
-  checkFlags(flags, field)
   if ((flags & PROVIDER_WRAPPED) !== 0 || field.domain !== page.domain) {
     opening.results[place] = opening.openOne(input)
     return
   }
   const length = envelope.length - OVERHEAD_BYTES
   if (length < 1 || length > MAX_CIPHERTEXT_BYTES) parseEnvelope(envelope, field.name)
+  checkFlags(flags, field)
   const rowId = boundRowId(field, input.rowId)
   if (field.subject && subjectRef === undefined) throw subjectUnknown(field)
   const key = keyNamed(envelope, keyKind(flags))
@@ -141,6 +143,7 @@ function collectOne(
     rowId,
   })
   page.places.push(place)
+  page.lengths.push(length)
   page.keys.push(key)
   page.flags.push(flags)
 }
@@ -168,12 +171,12 @@ function names(envelope: Uint8Array, idBytes: Uint8Array): boolean {
 }
 
 function readResults(opening: Opening, page: CollectedPage, output: Buffer): void {
-  const { places, keys, flags } = page
+  const { places, lengths, keys, flags } = page
   const statuses = output.length - places.length
   let start = 0
   places.forEach((place, i) => {
     const input = opening.inputs[place] as OpenInput
-    const end = start + input.envelope.length - OVERHEAD_BYTES
+    const end = start + (lengths[i] as number)
     const status = output[statuses + i] as number
     const owner = keys[i] as DataKey | SubjectKey
     const mayRead = status !== FAILED && ofItsSubject(owner, input)

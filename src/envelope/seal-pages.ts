@@ -7,8 +7,12 @@ import { OVERHEAD_BYTES } from './format'
 import { recordInfo } from './record-key'
 import { inLanes } from './slices'
 
-/** Values of one page: a page is sealed in less than a millisecond, and several at once. */
+/**
+ * Values and bytes of one page: a page is sealed in less than a millisecond, and several at once. Its
+ * envelopes share their memory, which is kept as long as one of them is.
+ */
 const PAGE_VALUES = 1024
+const PAGE_BYTES = 1 << 20
 
 /** A value that can be sealed: checked, compressed and padded. */
 export interface Plaintext {
@@ -49,16 +53,25 @@ function pagesOf(records: readonly PreparedRecord[]): PreparedRecord[][] {
   const pages: PreparedRecord[][] = []
   let page: PreparedRecord[] = []
   let values = 0
+  let bytes = 0
   for (const record of records) {
-    if (page.length === 0 || values >= PAGE_VALUES || page[0]?.key.domain !== record.key.domain) {
+    const full = values >= PAGE_VALUES || bytes >= PAGE_BYTES
+    if (page.length === 0 || full || page[0]?.key.domain !== record.key.domain) {
       page = []
       values = 0
+      bytes = 0
       pages.push(page)
     }
     page.push(record)
     values += record.values.length
+    bytes += bytesOf(record)
   }
   return pages
+}
+
+/** Of plaintexts and row ids. */
+function bytesOf({ values }: PreparedRecord): number {
+  return values.reduce((sum, { bytes, rowId }) => sum + bytes.length + (rowId?.length ?? 0), 0)
 }
 
 function sealPage(
@@ -66,13 +79,10 @@ function sealPage(
   records: readonly PreparedRecord[],
   drawDeks: (memory: Buffer) => void,
 ): Buffer | Promise<Buffer> {
-  const plaintexts = records.flatMap(({ values }) => values)
-  const bytes = plaintexts.reduce((sum, { bytes, rowId }) => {
-    return sum + bytes.length + (rowId?.length ?? 0)
-  }, 0)
+  const count = records.reduce((sum, { values }) => sum + values.length, 0)
+  const bytes = records.reduce((sum, record) => sum + KEY_BYTES + bytesOf(record), 0)
   const info = recordInfo(records[0]?.key.domain ?? '')
-  const input = records.length * KEY_BYTES + bytes
-  const page = new NativePage(addon, OPERATIONS.seal, info, plaintexts.length, input)
+  const page = new NativePage(addon, OPERATIONS.seal, info, count, bytes)
   const deks = page.reserve(records.length * KEY_BYTES)
   drawDeks(deks.memory)
   records.forEach(({ key: { idBytes, dekWrapKey }, values }, record) => {

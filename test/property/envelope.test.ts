@@ -10,25 +10,11 @@ import { type SealInput, sealRecord } from '../../src/envelope/seal'
 import { VALUE_TYPES, type ValueType } from '../../src/envelope/value-type'
 import { isMortiseError } from '../../src/errors'
 import { keysOf, testField, testKey } from '../envelope/keys'
+import { VALUES } from './values'
 
 const slow = process.env.SLOW === '1'
 const numRuns = slow ? 5000 : 200
 const [key, next] = [testKey('a'), testKey('b')]
-
-const day = (date: Date) => date.toISOString().slice(0, 10)
-
-const VALUES: Record<ValueType, fc.Arbitrary<unknown>> = {
-  string: fc.string({ unit: 'binary', maxLength: 60 }),
-  number: fc.double({ noNaN: true, noDefaultInfinity: true }),
-  bigint: fc.bigInt({ min: -(2n ** 130n), max: 2n ** 130n }),
-  boolean: fc.boolean(),
-  timestamp: fc.date({ noInvalidDate: true }),
-  date: fc
-    .date({ min: new Date('0001-01-01'), max: new Date('9999-12-31'), noInvalidDate: true })
-    .map(day),
-  bytes: fc.uint8Array({ maxLength: 60 }).map((bytes) => Buffer.from(bytes)),
-  json: fc.jsonValue().filter((value) => value !== null),
-}
 
 /** What comes out: JSON writes -0 as 0, everything else comes out as it went in. */
 const expected = (type: ValueType, value: unknown) =>

@@ -5,9 +5,12 @@ const ID_BYTES = 8
 const KEY_ENTRY_BYTES = ID_BYTES + KEY_BYTES
 /** Words of the index for each value; see native/page.h. */
 const WORDS = 6
-/** What takes longer than about half a millisecond leaves the event loop alone. */
-const MAX_SYNC_VALUES = 512
-const MAX_SYNC_BYTES = 1 << 19
+/**
+ * What one page may hold: some 0.4 ms of work. More is worked on as several pages at once, each on a
+ * thread of its own; smaller ones would spend too much on changing threads.
+ */
+export const PAGE_VALUES = 512
+export const PAGE_BYTES: number = 1 << 19
 
 /** What a page knows of one key: the key id that envelopes name, and the key. */
 export interface PageKey {
@@ -61,7 +64,7 @@ export class NativePage {
     this.#operation = operation
     this.#info = info
     this.#index = new Uint32Array(values * WORDS)
-    this.#input = Buffer.allocUnsafeSlow(inputBytes)
+    this.#input = Buffer.allocUnsafe(inputBytes)
   }
 
   /** The number of a key in this page. */
@@ -115,18 +118,18 @@ export class NativePage {
   }
 
   /**
-   * Works on the page: at once where it is small, else beside the event loop. Once only.
+   * Works on the page: at once where it is a small one alone, else beside the event loop. Once only.
    *
+   * @param alone - whether no other page is worked on for the same caller
    * @returns what the operation gives for all values, one after the other
    */
-  run(): Buffer | Promise<Buffer> {
+  run(alone: boolean): Buffer | Promise<Buffer> {
     const keys = this.#keyTable()
     const fields = Buffer.concat([...this.#fields.keys()])
     const index = this.#index.subarray(0, this.#count * WORDS)
     const input = this.#input.subarray(0, this.#used)
-    const small = this.#count <= MAX_SYNC_VALUES && this.#used <= MAX_SYNC_BYTES
     try {
-      const run = small ? this.#addon.run : this.#addon.runAsync
+      const run = alone && this.#used <= PAGE_BYTES ? this.#addon.run : this.#addon.runAsync
       return run(this.#operation, keys, this.#info, fields, index, input)
     } finally {
       keys.fill(0)

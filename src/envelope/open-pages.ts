@@ -1,5 +1,5 @@
 import { type NativeAddon, OPERATIONS } from '../crypto/native'
-import { NativePage } from '../crypto/native-page'
+import { NativePage, PAGE_BYTES, PAGE_VALUES } from '../crypto/native-page'
 import type { DataKey, KeyKind, SubjectKey } from '../keys/access'
 import { boundRowId, type FieldContext } from './field-context'
 import {
@@ -28,10 +28,6 @@ import { inLanes } from './slices'
 import { valueOrError } from './value-or-error'
 import { TYPE_BYTES } from './value-type'
 
-/** Values and bytes of one page: it is collected, and its values read, in less than a millisecond. */
-const PAGE_VALUES = 2048
-const PAGE_BYTES = 1 << 20
-
 /** Status bytes of native/page.h; 0 is a value that did not open. */
 const FAILED = 0
 const ASCII = 2
@@ -56,9 +52,10 @@ export async function openPages(
 ): Promise<unknown[]> {
   const results = new Array<unknown>(inputs.length)
   const opening = { addon, keyOf, as, inputs, results, openOne: openOne(keyOf, as) }
-  await inLanes(pageRanges(inputs), async (range) => {
+  const ranges = pageRanges(inputs)
+  await inLanes(ranges, async (range) => {
     const page = collect(opening, range)
-    readResults(opening, page, await page.native.run())
+    readResults(opening, page, await page.native.run(ranges.length === 1))
   })
   return results
 }

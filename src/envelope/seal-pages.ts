@@ -1,18 +1,11 @@
 import { type NativeAddon, OPERATIONS } from '../crypto/native'
-import { NativePage } from '../crypto/native-page'
+import { NativePage, PAGE_BYTES, PAGE_VALUES } from '../crypto/native-page'
 import { KEY_BYTES } from '../crypto/secret-key'
 import type { DataKey, SealingKey, SubjectKey } from '../keys/access'
 import type { FieldContext } from './field-context'
 import { OVERHEAD_BYTES } from './format'
 import { recordInfo } from './record-key'
 import { inLanes } from './slices'
-
-/**
- * Values and bytes of one page: a page is sealed in less than a millisecond, and several at once. Its
- * envelopes share their memory, which is kept as long as one of them is.
- */
-const PAGE_VALUES = 1024
-const PAGE_BYTES = 1 << 20
 
 /** A value that can be sealed: checked, compressed and padded. */
 export interface Plaintext {
@@ -41,9 +34,10 @@ export async function sealPages(
   drawDeks: (memory: Buffer) => void,
 ): Promise<Buffer[][]> {
   const sealed = new Map<PreparedRecord, Buffer[]>()
-  await inLanes(pagesOf(records), async (page) => {
-    const envelopes = await sealPage(addon, page, drawDeks)
-    takeApart(envelopes, page, sealed)
+  const pages = pagesOf(records)
+  await inLanes(pages, async (page) => {
+    const native = pageOf(addon, page, drawDeks)
+    takeApart(await native.run(pages.length === 1), page, sealed)
   })
   return records.map((record) => sealed.get(record) as Buffer[])
 }
@@ -74,11 +68,11 @@ function bytesOf({ values }: PreparedRecord): number {
   return values.reduce((sum, { bytes, rowId }) => sum + bytes.length + (rowId?.length ?? 0), 0)
 }
 
-function sealPage(
+function pageOf(
   addon: NativeAddon,
   records: readonly PreparedRecord[],
   drawDeks: (memory: Buffer) => void,
-): Buffer | Promise<Buffer> {
+): NativePage {
   const count = records.reduce((sum, { values }) => sum + values.length, 0)
   const bytes = records.reduce((sum, record) => sum + KEY_BYTES + bytesOf(record), 0)
   const info = recordInfo(records[0]?.key.domain ?? '')
@@ -92,7 +86,7 @@ function sealPage(
       page.add({ key, field: page.fieldIndex(field.native), value, rowId, dek })
     }
   })
-  return page.run()
+  return page
 }
 
 function takeApart(

@@ -1,4 +1,6 @@
 import { hmacSha256 } from '../crypto/hash'
+import { type NativeAddon, nativeAddon, OPERATIONS } from '../crypto/native'
+import { NativePage, PAGE_VALUES } from '../crypto/native-page'
 import { encodeValue } from '../envelope/codec'
 import type { ValueType } from '../envelope/value-type'
 import type { TokenKey } from '../keys/access'
@@ -19,17 +21,50 @@ const MIN_BITS = 8
  * @see docs/format.md "Index tokens"
  */
 export function tokenOf(key: TokenKey, encoded: Uint8Array): Buffer {
-  const length = Math.ceil(key.bits / 8)
-  const token = Buffer.allocUnsafe(1 + length)
-  token[0] = key.generation
-  hmacSha256(key.key, encoded).copy(token, 1, 0, length)
-  token[length]! &= 0xff << (length * 8 - key.bits)
-  return token
+  return truncated(key, hmacSha256(key.key, encoded))
 }
 
-/** {@link tokenOf} for many values of one field: all that a statement asks for or writes. */
+/** Fewer are made as fast by one HMAC object each. */
+const MIN_NATIVE_TOKENS = 4
+
+/**
+ * {@link tokenOf} for many values of one field: all that a statement asks for or writes. Natively about
+ * 0.2 µs for each.
+ */
 export function tokensOf(key: TokenKey, encoded: readonly Uint8Array[]): Buffer[] {
-  return encoded.map((one) => tokenOf(key, one))
+  const native = encoded.length < MIN_NATIVE_TOKENS ? null : nativeAddon()
+  if (native === null) return encoded.map((one) => tokenOf(key, one))
+  const tokens: Buffer[] = []
+  for (let from = 0; from < encoded.length; from += PAGE_VALUES) {
+    const hmacs = nativeHmacs(native, key, encoded.slice(from, from + PAGE_VALUES))
+    for (let at = 0; at < hmacs.length; at += HMAC_BYTES) {
+      tokens.push(truncated(key, hmacs.subarray(at, at + HMAC_BYTES)))
+    }
+  }
+  return tokens
+}
+
+const HMAC_BYTES = 32
+/** The addon's keys have ids, which tokens do not name. */
+const NO_ID = Buffer.alloc(8)
+const NOTHING = Buffer.alloc(0)
+
+/** The HMACs of up to a page of values, one behind the other. */
+function nativeHmacs(native: NativeAddon, key: TokenKey, encoded: readonly Uint8Array[]): Buffer {
+  const bytes = encoded.reduce((sum, { length }) => sum + length, 0)
+  const page = new NativePage(native, OPERATIONS.token, NOTHING, encoded.length, bytes)
+  const index = page.keyIndex({ idBytes: NO_ID, key: key.key })
+  for (const value of encoded) page.add({ key: index, field: 0, value })
+  return page.runNow()
+}
+
+function truncated({ bits, generation }: TokenKey, hmac: Buffer): Buffer {
+  const length = Math.ceil(bits / 8)
+  const token = Buffer.allocUnsafe(1 + length)
+  token[0] = generation
+  hmac.copy(token, 1, 0, length)
+  token[length]! &= 0xff << (length * 8 - bits)
+  return token
 }
 
 /**

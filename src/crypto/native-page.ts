@@ -1,4 +1,4 @@
-import type { NativeAddon, Operation } from './native'
+import type { NativeAddon, Operation, PageArguments } from './native'
 import { KEY_BYTES, type SecretKey } from './secret-key'
 
 const ID_BYTES = 8
@@ -124,12 +124,20 @@ export class NativePage {
    * @returns what the operation gives for all values, one after the other
    */
   run(alone: boolean): Buffer | Promise<Buffer> {
+    return alone && this.#used <= PAGE_BYTES ? this.runNow() : this.#with(this.#addon.runAsync)
+  }
+
+  /** {@link NativePage.run} for those who cannot wait. */
+  runNow(): Buffer {
+    return this.#with(this.#addon.run)
+  }
+
+  #with<T>(run: (...page: PageArguments) => T): T {
     const keys = this.#keyTable()
     const fields = Buffer.concat([...this.#fields.keys()])
     const index = this.#index.subarray(0, this.#count * WORDS)
     const input = this.#input.subarray(0, this.#used)
     try {
-      const run = alone && this.#used <= PAGE_BYTES ? this.#addon.run : this.#addon.runAsync
       return run(this.#operation, keys, this.#info, fields, index, input)
     } finally {
       keys.fill(0)

@@ -11,7 +11,7 @@ export const OPERATIONS = { open: 0, seal: 1, rewrap: 2, token: 3 } as const
 export type Operation = (typeof OPERATIONS)[keyof typeof OPERATIONS]
 
 /** A page, flat; see `NativePage`. The addon copies all of it before it returns. */
-type PageArguments = readonly [
+export type PageArguments = readonly [
   operation: Operation,
   keys: Uint8Array,
   info: Uint8Array,

@@ -1,7 +1,7 @@
 import { createHmac } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
 import { resolveNormalizer } from '../../src/blind-index/normalize'
-import { checkBits, encodeForToken, tokenOf } from '../../src/blind-index/token'
+import { checkBits, encodeForToken, tokenOf, tokensOf } from '../../src/blind-index/token'
 import { secretKey } from '../../src/crypto/secret-key'
 import type { TokenKey } from '../../src/keys/access'
 
@@ -105,4 +105,12 @@ describe('checkBits', () => {
       expect.objectContaining({ code: 'ERR_FIELD_INVALID', field: FIELD }),
     )
   })
+})
+
+it.each([0, 1, 5, 1300])('gives %i tokens at once as one by one', (count) => {
+  for (const bits of [8, 13, 128]) {
+    const encoded = Array.from({ length: count }, (_, i) => Buffer.from(`\x01value ${i}`))
+    const key = tokenKey(bits, 3)
+    expect(tokensOf(key, encoded)).toEqual(encoded.map((one) => tokenOf(key, one)))
+  }
 })

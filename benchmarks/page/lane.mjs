@@ -44,8 +44,8 @@ export async function open({ contender: name, url, rows, changes, secret }) {
     async cold() {
       const fresh = await connect()
       try {
-        const { ms } = await timed(() => fresh.getRepository('bare').find())
-        return { ms, calls: contender.calls() }
+        const took = await timed(() => fresh.getRepository('bare').find())
+        return { ...took, calls: contender.calls() }
       } finally {
         await fresh.destroy()
       }
@@ -78,7 +78,7 @@ export async function open({ contender: name, url, rows, changes, secret }) {
       if (operation === 'cold') return contender.calls !== undefined
       return operation !== 'insertIndexed' || contender.indexed !== false
     },
-    /** @returns `ms`, and for cold keys `calls` to the provider for data KEKs */
+    /** @returns `ms` and `processorMs`, and for cold keys `calls` to the provider for data KEKs */
     measure: (operation) => operations[operation](),
     /** Compares every row that is stored with what was written last. */
     async verify() {
@@ -99,10 +99,14 @@ async function insert(repository, chunks) {
   for (const chunk of chunks) await repository.insert(chunk)
 }
 
+/** Wall time, and processor time of all threads of this process. */
 async function timed(work) {
+  const before = process.cpuUsage()
   const begin = performance.now()
   await work()
-  return { ms: performance.now() - begin }
+  const ms = performance.now() - begin
+  const { user, system } = process.cpuUsage(before)
+  return { ms, processorMs: (user + system) / 1000 }
 }
 
 function check(name, row, texts) {

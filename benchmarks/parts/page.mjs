@@ -98,12 +98,15 @@ async function measureOpening(rows, rounds) {
 }
 
 function report(samples, opening, { rows, rounds, changes, version }) {
-  const summaries = new Map(
-    [...samples].map(([operation, byName]) => [
-      operation,
-      new Map([...byName].map(([name, all]) => [name, summarize(all.map(({ ms }) => ms))])),
-    ]),
-  )
+  const summariesOf = (operation, what) =>
+    new Map(
+      [...samples.get(operation)].map(([name, all]) => [
+        name,
+        summarize(all.map((sample) => sample[what])),
+      ]),
+    )
+  const operations = [...samples.keys()]
+  const summaries = new Map(operations.map((one) => [one, summariesOf(one, 'ms')]))
   const of = (operation, name) => summaries.get(operation).get(name)
   const names = [...samples.get('find').keys()]
   const thousands = number(rows)
@@ -111,12 +114,12 @@ function report(samples, opening, { rows, rounds, changes, version }) {
     ['find', `find() of ${thousands} rows x 5`],
     ['page', 'find() of 50 rows x 5'],
     ['insert', `insert of ${thousands} rows x 5`],
-    ['insertIndexed', 'the same with an exact and a range index'],
+    ['insertIndexed', `insert of ${thousands} rows x 5 with an exact and a range index`],
     ['save', `save() of ${number(changes)} changed entities`],
   ].map(([operation, title]) => ({
     title: `${title}, ms`,
     notes: `Medians of ${samples.get(operation).get(PLAIN).length} rounds, distance of the quartiles in brackets.`,
-    ...timesTable(names, (name) => of(operation, name)),
+    ...timesTable(names, summaries.get(operation), summariesOf(operation, 'processorMs')),
   }))
   const tables = [...times, coldTable(samples, of), holdTable(names, of, opening, rounds)]
   return {
@@ -132,16 +135,21 @@ function report(samples, opening, { rows, rounds, changes, version }) {
   }
 }
 
-function timesTable(names, of) {
+function timesTable(names, times, processor) {
+  const others = [PLAIN, FLOOR, PEER]
   return {
-    columns: ['', 'ms', ...[PLAIN, FLOOR, PEER].map((other) => `/ ${other}`), `more than ${PLAIN}`],
+    columns: [
+      ...['', 'ms', ...others.map((other) => `/ ${other}`)],
+      ...[`more than ${PLAIN}`, 'processor ms'],
+    ],
     rows: names
-      .filter((name) => of(name))
+      .filter((name) => times.has(name))
       .map((name) => [
         name,
-        spread(of(name)),
-        ...[PLAIN, FLOOR, PEER].map((other) => ratio(of(name), of(other))),
-        number(of(name).median - of(PLAIN).median),
+        spread(times.get(name)),
+        ...others.map((other) => ratio(times.get(name), times.get(other))),
+        number(times.get(name).median - times.get(PLAIN).median),
+        spread(processor.get(name)),
       ]),
   }
 }

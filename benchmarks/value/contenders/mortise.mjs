@@ -58,6 +58,14 @@ async function records(keyring) {
     data: new Set([key.id]),
   })
 
+  /** @returns a function that opens all of it, field by field, and does nothing else */
+  function openingOf(sealed) {
+    const inputs = sealed.flatMap((envelopes) =>
+      envelopes.map((envelope, i) => ({ envelope, field: fields[i].context })),
+    )
+    return () => openMany(keyOf, inputs)
+  }
+
   return {
     sealRecords: (given) =>
       sealRecords(
@@ -70,16 +78,11 @@ async function records(keyring) {
         })),
       ),
     async openRecords(sealed) {
-      const inputs = []
-      for (const envelopes of sealed) {
-        envelopes.forEach((envelope, i) => {
-          inputs.push({ envelope, field: fields[i].context })
-        })
-      }
-      const texts = await openMany(keyOf, inputs)
-      const width = sealed[0].length
+      const texts = await openingOf(sealed)()
+      const width = sealed[0]?.length ?? 0
       return sealed.map((_, row) => texts.slice(row * width, (row + 1) * width))
     },
+    openingOf,
     tokens: (texts) => texts.map((text) => tokenOf(tokenKey, fields[0].field.encodeForToken(text))),
   }
 }

@@ -12,7 +12,7 @@ import { BUCKET_ROWS, fillTables, phoneBits, schemasFor } from '../query/people.
 import { EXACT_LOOKUP, questionsFor } from '../query/questions.mjs'
 import { measureRewriting } from '../query/rewriting.mjs'
 
-export async function run({ quick, rows = quick ? 10_000 : 1_000_000, rounds = quick ? 10 : 100 }) {
+export async function run({ quick, rows = quick ? 10_000 : 1_000_000, rounds = quick ? 10 : 400 }) {
   if (rows < 10_000) throw new Error('the part query needs --rows of 10000 or more')
   const effort = quick
     ? { minRounds: 3, maxRounds: rounds, budgetMs: 500 }

@@ -30,6 +30,11 @@ export function questionsFor(rows) {
       ask: async ({ people }, i) => [await people.findOneBy({ email: emailOf(i) })],
     },
     {
+      name: 'exact: existsBy, nothing to open',
+      choose: one,
+      ask: ({ people }, i) => people.existsBy({ email: emailOf(i) }),
+    },
+    {
       name: 'exact: IN of 100',
       choose: (pick) => Array.from({ length: 100 }, () => emailOf(pick(rows))),
       ask: ({ people }, emails) =>

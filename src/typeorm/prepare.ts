@@ -77,7 +77,22 @@ async function declareFields(
     if (type === null || known.has(column.field.fieldId)) continue
     if (await holdsValues(column, session.query)) throw renamed(column)
   }
-  for (const { column, type } of stored) await declare(keys, column, type !== null, session)
+  await declareAll(keys, stored, session)
+}
+
+/** With one question for all fields; where an index was changed one after the other, to find out whose. */
+async function declareAll(
+  keys: KeyAccess,
+  stored: readonly StoredColumn[],
+  session: Session,
+): Promise<void> {
+  try {
+    const declarations = stored.map(({ column }) => column.field.declaration)
+    await keys.declareIndexes(declarations, session)
+  } catch (error) {
+    if (!isMortiseError(error, 'ERR_INDEX_CHANGED')) throw error
+    for (const { column, type } of stored) await declare(keys, column, type !== null, session)
+  }
 }
 
 /** A changed index is an error, unless there is no value yet that it could miss. */

@@ -1,7 +1,14 @@
-import { DataSource } from 'typeorm'
+import { DataSource, type DataSourceOptions, Entity, PrimaryColumn } from 'typeorm'
 import { afterAll, beforeAll, expect, it } from 'vitest'
+import { Encrypted } from '../../src/typeorm'
 import { createDatabase } from '../database'
 import { Person, Pet, type Setup, setUp } from './people'
+
+@Entity()
+class Tag {
+  @PrimaryColumn('int') id!: number
+  @Encrypted({ type: 'string' }) label!: string
+}
 
 let setup: Setup
 let database: Awaited<ReturnType<typeof createDatabase>>
@@ -26,6 +33,20 @@ it('declares fields once, also where every statement is in a transaction', async
   log.length = 0
   await people.save(person(2))
   expect(log.filter((line) => line.includes('mortise_'))).toEqual([])
+})
+
+it('asks the key store as often for many fields as for one', async () => {
+  const start = async (entities: DataSourceOptions['entities']) => {
+    const options = { synchronize: false }
+    const started = await setUp(database.url, entities, options, { secret: setup.secret })
+    await started.dataSource.destroy()
+    return started.log.filter((line) => line.includes('mortise_')).length
+  }
+  // The first start of a field writes it down.
+  await start([Tag])
+  const questions = await start([Tag])
+  expect(questions).toBeGreaterThan(0)
+  expect(await start([Person, Pet])).toBe(questions)
 })
 
 it('refuses to start over plaintext, and lets a migration change an empty column', async () => {

@@ -1,6 +1,7 @@
 export type { RangeOption } from './blind-index/bucket'
 export type { Bucket } from './blind-index/bucketing'
 export type { CustomNormalizer, NormalizerName } from './blind-index/normalize'
+export type { NativeStatus } from './crypto/native'
 export { type EnvelopeInfo, inspectEnvelope } from './envelope/inspect'
 export { isMortiseError, MortiseError, type MortiseErrorCode, type ProviderFailure } from './errors'
 export type { FieldIndexOptions } from './field'

@@ -32,10 +32,15 @@ export interface NativeAddon {
   runAsync(...page: PageArguments): Promise<Buffer>
 }
 
-/** Whether pages are worked on by the addon, and if not, why. */
-export type NativeStatus =
-  | { readonly active: true }
-  | { readonly active: false; readonly reason: 'switched off' | 'not built' | 'not usable' }
+/** Whether this process seals and opens pages of values by the addon; the bytes are the same. */
+export interface NativeStatus {
+  readonly active: boolean
+  /**
+   * Why it does not: `MORTISE_NATIVE=0`, no addon for this platform, or one that this Node cannot load
+   * or that is of another release. `null` where it does.
+   */
+  readonly reason: 'switched off' | 'not built' | 'not usable' | null
+}
 
 interface Loaded {
   readonly addon: NativeAddon | null
@@ -70,7 +75,7 @@ function load(): Loaded {
   try {
     const addon = require(addonFile()) as NativeAddon
     if (addon.version !== INTERFACE_VERSION) return inactive('not usable')
-    return { addon, status: { active: true } }
+    return { addon, status: { active: true, reason: null } }
   } catch (error) {
     // An addon of another platform or C library, or for an OpenSSL that this Node does not export.
     const missing = (error as NodeJS.ErrnoException).code === 'MODULE_NOT_FOUND'
@@ -84,6 +89,6 @@ function addonFile(): string {
   return join(__dirname, '..', '..', 'prebuilds', platform, 'mortise.node')
 }
 
-function inactive(reason: Exclude<NativeStatus, { active: true }>['reason']): Loaded {
+function inactive(reason: NativeStatus['reason']): Loaded {
   return { addon: null, status: { active: false, reason } }
 }

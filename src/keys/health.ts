@@ -1,3 +1,4 @@
+import { type NativeStatus, nativeStatus } from '../crypto/native'
 import { isMortiseError, type ProviderFailure } from '../errors'
 import type { KeyRecord, KeyState } from '../key-store/store'
 import type { KeyPurpose } from '../providers/provider'
@@ -17,6 +18,8 @@ export interface KeyringHealth {
   readonly store: StoreHealth
   /** As the store holds them now; empty where it could not be read. */
   readonly keys: readonly KeyHealth[]
+  /** Of this process; `ok` does not depend on it. */
+  readonly native: NativeStatus
 }
 
 /** One provider, asked to wrap and unwrap a key that was made for it. */
@@ -71,7 +74,7 @@ export async function keyringHealth(parts: KeyringParts): Promise<KeyringHealth>
     return wraps.some(({ providerUri }) => uris.includes(providerUri))
   })
   const ok = opened && store.health.ok && providers.every((provider) => provider.ok)
-  return { ok, providers, store: store.health, keys }
+  return { ok, providers, store: store.health, keys, native: nativeStatus() }
 }
 
 async function providerHealth(member: GuardedProvider, domain: string): Promise<ProviderHealth> {

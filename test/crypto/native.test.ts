@@ -7,7 +7,7 @@ const switchedOff = process.env.MORTISE_NATIVE === '0'
 
 // Otherwise a build that fails would only skip the tests of what it builds.
 it.runIf(process.env.MORTISE_REQUIRE_NATIVE === '1')('is there where it is required', () => {
-  expect(nativeStatus()).toEqual({ active: true })
+  expect(nativeStatus()).toEqual({ active: true, reason: null })
 })
 
 describe('the native path', () => {

@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, it, vi } from 'vitest'
+import { nativeStatus } from '../../src/crypto/native'
 import { MortiseError } from '../../src/errors'
 import { memoryKeyStore } from '../../src/key-store/memory'
 import { createKeyring } from '../../src/keys/keyring'
@@ -41,6 +42,7 @@ describe('health', () => {
         { uri: 'in-app:second', ...well, breaker: 'closed' },
       ],
       store: { ok: true, epoch: 2, message: null },
+      native: nativeStatus(),
       keys: expect.arrayContaining([
         { ...key, id: data?.id, purpose: 'data' },
         { ...key, id: index?.id, purpose: 'index' },

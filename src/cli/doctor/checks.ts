@@ -7,6 +7,7 @@ import { checkKeyAge } from './key-age'
 import { checkKeyWraps } from './key-wraps'
 import { checkKeysInData } from './keys-in-data'
 import { checkMortiseTables } from './mortise-tables'
+import { checkNativePath } from './native-path'
 import { checkProviderHealth } from './provider-health'
 import { checkSchemaDrift } from './schema-drift'
 import { checkSealedConstraints } from './sealed-constraint'
@@ -36,4 +37,5 @@ export const CHECKS: Readonly<Record<string, Check>> = {
   adoptions: checkAdoptions,
   jobs: checkJobs,
   history: checkHistory,
+  native: checkNativePath,
 }

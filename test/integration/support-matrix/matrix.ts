@@ -48,7 +48,7 @@ What every entry point of TypeORM does with encrypted properties. Each line is a
 - **refused**: the error named, before anything is answered or written, with \`Entity.property\` and the fix in its message.
 - **ciphertext**: envelopes as the database holds them, by design; [open them](how-to/raw-sql.md) where they are needed.
 
-SQL text, operator by operator: [query builders](how-to/query-builders.md).
+SQL text, operator by operator: [query builders](how-to/query-builders.md). Platforms of the native path: [performance](performance.md#the-native-path).
 `
 
 /** The page, as the rows say. */

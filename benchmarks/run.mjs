@@ -1,13 +1,14 @@
 // Runs the benchmarks, all parts or those that are named, against the package as it is built.
 //
 // Usage: npm run bench -- [value] [page] [query] [job] [start] [wrapping]
-//   [--quick] [--nodes 20,24] [--rows N] [--rounds N] [--out FOLDER] [--markdown FILE] [--json FILE]
+//   [--quick] [--nodes 20,24] [--rows N] [--rounds N]
+//   [--out FOLDER [--add]] [--markdown FILE] [--json FILE]
 import { fork } from 'node:child_process'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { executablesFor } from './lib/nodes.mjs'
 import { progress } from './lib/progress.mjs'
-import { renderGoals, renderRun, writeReport } from './lib/report.mjs'
+import { renderGoals, renderRun, withEarlier, writeReport } from './lib/report.mjs'
 
 const PARTS = ['value', 'page', 'query', 'job', 'start', 'wrapping']
 
@@ -18,6 +19,7 @@ const { values, positionals } = parseArgs({
     rows: { type: 'string' },
     rounds: { type: 'string' },
     out: { type: 'string' },
+    add: { type: 'boolean', default: false },
     markdown: { type: 'string' },
     json: { type: 'string' },
   },
@@ -37,6 +39,8 @@ const files = {
   json: values.json ?? (values.out && join(values.out, 'benchmarks.json')),
 }
 
+if (values.add && !files.json) throw new Error('--add needs a report to add to: --out or --json')
+
 const runs = []
 for (const executable of executablesFor(values.nodes?.split(','))) {
   for (const part of parts) {
@@ -45,7 +49,7 @@ for (const executable of executablesFor(values.nodes?.split(','))) {
     runs.push(run)
     console.log(`${renderRun(run)}\n`)
     // After each part: what takes hours is not lost where the last part fails.
-    writeReport(runs, files)
+    writeReport(values.add ? withEarlier(runs, files.json) : runs, files)
   }
 }
 const goals = renderGoals(runs)

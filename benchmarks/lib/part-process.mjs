@@ -5,7 +5,8 @@ import { hasNativePath } from './native.mjs'
 process.once('message', async ({ part, options }) => {
   const { run } = await import(`../parts/${part}.mjs`)
   const { tables, measurements = {}, measured = {}, conditions: more } = await run(options)
-  const where = { ...conditions(), nativePath: hasNativePath(), ...more }
+  const size = options.quick ? { quick: 'run' } : {}
+  const where = { ...conditions(), nativePath: hasNativePath(), ...more, ...size }
   process.send({ part, conditions: where, tables, measurements, measured }, () =>
     process.disconnect(),
   )

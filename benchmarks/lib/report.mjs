@@ -1,5 +1,5 @@
 // A report: what each part measured under each Node, as Markdown for readers and JSON for programs.
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { goalsTable } from './goals.mjs'
 
@@ -72,6 +72,18 @@ function renderReport(runs) {
 export function renderGoals(runs) {
   const table = goalsTable(runs)
   return table && `## goals\n\n${renderTable(table)}`
+}
+
+/**
+ * What was measured before, in other runs: each part under each Node counts once.
+ *
+ * @param json - a file of {@link writeReport}, which need not exist
+ */
+export function withEarlier(runs, json) {
+  const earlier = existsSync(json) ? JSON.parse(readFileSync(json, 'utf8')).runs : []
+  const nameOf = ({ part, conditions }) => `${part} ${conditions.node}`
+  const measured = new Set(runs.map(nameOf))
+  return [...earlier.filter((run) => !measured.has(nameOf(run))), ...runs]
 }
 
 /** @param files - by format, `markdown` and `json`, the path to write; either may be missing */

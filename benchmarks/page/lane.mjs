@@ -2,6 +2,7 @@
 // a range index and one that has neither.
 import { Between, DataSource } from 'typeorm'
 import { longestHold } from '../lib/hold.mjs'
+import { timed } from '../lib/timed.mjs'
 import { contenders, KEK_VERSIONS, schemasOf } from './contenders.mjs'
 import { COLUMNS, changedCity, chunksOf, textsOf } from './rows.mjs'
 
@@ -97,16 +98,6 @@ export async function open({ contender: name, url, rows, changes, secret }) {
 
 async function insert(repository, chunks) {
   for (const chunk of chunks) await repository.insert(chunk)
-}
-
-/** Wall time, and processor time of all threads of this process. */
-async function timed(work) {
-  const before = process.cpuUsage()
-  const begin = performance.now()
-  await work()
-  const ms = performance.now() - begin
-  const { user, system } = process.cpuUsage(before)
-  return { ms, processorMs: (user + system) / 1000 }
 }
 
 function check(name, row, texts) {

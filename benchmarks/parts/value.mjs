@@ -57,7 +57,7 @@ async function openLanes(options) {
   return { lanes, missing: [...new Set(missing)] }
 }
 
-/** @returns by `operation shape`: summaries of nanoseconds by contender */
+/** @returns by `operation shape`, by contender: summaries of microseconds, `wall` and `processor` */
 async function measureAll(lanes, rounds) {
   const summaries = new Map()
   for (const [operation, shapes] of [
@@ -79,7 +79,15 @@ async function measureOne(lanes, what, rounds) {
     if (await lane.call('knows', what)) able.set(name, () => lane.call('measure', what))
   }
   const samples = await interleave(able, { rounds, warmUp: 3 })
-  return new Map([...samples].map(([name, all]) => [name, summarize(all.map((ns) => ns / 1000))]))
+  return new Map(
+    [...samples].map(([name, all]) => [
+      name,
+      {
+        wall: summarize(all.map(({ wall }) => wall)),
+        processor: summarize(all.map(({ processor }) => processor)),
+      },
+    ]),
+  )
 }
 
 /** @returns by shape: bytes of overhead by contender */
@@ -100,7 +108,8 @@ async function verifyAll(lanes) {
 function report(lanes, summaries, overhead, { rounds, missing }) {
   const labels = new Map([...lanes].map(([name, { label }]) => [name, label]))
   const notes = [
-    `Microseconds, medians of ${rounds} rounds with the distance of the quartiles in brackets.`,
+    `Microseconds of wall time, medians of ${rounds} rounds with the distance of the quartiles in brackets; ` +
+      'the last two columns are processor time of all threads.',
     missing.length > 0 ? `Not installed, and so not measured: ${missing.join(', ')}.` : '',
   ]
   const inNotes = (more) => [...notes, more].filter(Boolean).join(' ')
@@ -129,34 +138,37 @@ function report(lanes, summaries, overhead, { rounds, missing }) {
 }
 
 function sizesTable(labels, summaries, operation) {
-  const of = (size) => summaries.get(`${operation} ${size}`)
-  const known = [...labels].filter(([name]) => of(SIZES[0]).has(name))
-  return {
-    columns: ['', ...SIZES, ...[FLOOR, PEER].map((other) => `64 B / ${other}`)],
-    rows: known.map(([name, label]) => [
-      label,
-      ...SIZES.map((size) => spread(of(size).get(name))),
-      ...[FLOOR, PEER].map((other) => ratio(of('64 B').get(name), of('64 B').get(other))),
-    ]),
-  }
+  return timesTable(labels, SIZES, '64 B', (size) => summaries.get(`${operation} ${size}`))
 }
 
 function recordsTable(labels, summaries, operation) {
-  const of = (batch) => summaries.get(`${operation} ${batch}`)
-  const middle = of(BATCHES[1])
+  const { columns, ...table } = timesTable(labels, BATCHES, BATCHES[1], (batch) =>
+    summaries.get(`${operation} ${batch}`),
+  )
+  return { ...table, columns: columns.map((column) => column.replace('record, ', '')) }
+}
+
+/** @param compared - the shape whose ratios are shown */
+function timesTable(labels, shapes, compared, of) {
+  const others = [FLOOR, PEER]
+  const times = of(compared)
   return {
     columns: [
-      '',
-      ...BATCHES.map((batch) => batch.replace('record, ', '')),
-      ...[FLOOR, PEER].map((other) => `50 at once / ${other}`),
+      ...['', ...shapes],
+      ...others.map((other) => `${compared} / ${other}`),
+      ...[`${compared}, processor`, `/ ${PEER}`],
     ],
     rows: [...labels]
-      .filter(([name]) => middle.has(name))
-      .map(([name, label]) => [
-        label,
-        ...BATCHES.map((batch) => spread(of(batch).get(name))),
-        ...[FLOOR, PEER].map((other) => ratio(middle.get(name), middle.get(other))),
-      ]),
+      .filter(([name]) => times.has(name))
+      .map(([name, label]) => {
+        const { wall, processor } = times.get(name)
+        return [
+          label,
+          ...shapes.map((shape) => spread(of(shape).get(name).wall)),
+          ...others.map((other) => ratio(wall, times.get(other)?.wall)),
+          ...[spread(processor), ratio(processor, times.get(PEER)?.processor)],
+        ]
+      }),
   }
 }
 
@@ -179,7 +191,7 @@ function goalsOf(summaries, overhead) {
   const toPeer = (what, path) => {
     const by = summaries.get(what)
     const [one, other] = [by.get(`mortise, ${path}`), by.get(PEER)]
-    return one && other ? one.median / other.median : undefined
+    return one && other ? one.wall.median / other.wall.median : undefined
   }
   const record = BATCHES[1]
   const ofType = 1

@@ -108,8 +108,8 @@ describe('report', () => {
     expect(renderGoals([run({})])).toBeNull()
   })
 
-  it('writes Markdown and JSON into folders that it makes', () => {
-    const { renderRun, writeReport } = library
+  it('writes Markdown and JSON into folders that it makes, and adds to them', () => {
+    const { renderRun, withEarlier, writeReport } = library
     const folder = mkdtempSync(join(tmpdir(), 'mortise-report-'))
     try {
       const markdown = join(folder, 'a', 'results.md')
@@ -117,6 +117,11 @@ describe('report', () => {
       writeReport([run({})], { markdown, json })
       expect(readFileSync(markdown, 'utf8')).toContain(renderRun(run({})))
       expect(JSON.parse(readFileSync(json, 'utf8')).runs[0].conditions).toEqual(conditions)
+      const again = run({ again: 1 })
+      const other = run({ other: 1 }, '20.20.2')
+      expect(withEarlier([again], json)).toEqual([again])
+      expect(withEarlier([other], json)).toEqual([run({}), other])
+      expect(withEarlier([other], join(folder, 'none.json'))).toEqual([other])
     } finally {
       rmSync(folder, { recursive: true })
     }

@@ -93,5 +93,7 @@ export function writeReport(runs, files) {
     writeFileSync(path, `${text}\n`)
   }
   if (files.markdown) write(files.markdown, renderReport(runs))
-  if (files.json) write(files.json, JSON.stringify({ runs }, null, 2))
+  if (files.json) write(files.json, JSON.stringify({ runs }, sixDigits, 2))
 }
+
+const sixDigits = (_, value) => (typeof value === 'number' ? Number(value.toPrecision(6)) : value)

@@ -60,7 +60,7 @@ describe('report', () => {
   const run = (measured: Record<string, number | undefined>, node = '24.21.0') => ({
     part: 'page',
     conditions: { ...conditions, node },
-    tables: [{ title: 'find', columns: ['', 'ms'], rows: [['plain', 12_345.678]] }],
+    tables: [{ title: 'find', columns: ['', 'ms'], rows: [['plain', 12_345.6]] }],
     measurements: {},
     measured,
   })

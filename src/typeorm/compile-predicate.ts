@@ -1,4 +1,5 @@
 import { beginningWith, type LikePattern } from '../blind-index/like-pattern'
+import { checkValue } from '../envelope/codec'
 import { FULL_BITS } from '../blind-index/token'
 import { compareValues } from '../blind-index/value-order'
 import type { MortiseError } from '../errors'
@@ -119,8 +120,8 @@ function indexValue(field: Field, value: unknown): unknown {
 
 /** What asks for buckets that begin with a text. */
 function beginParameter(field: Field, text: string): Placeholder {
-  const encoded = field.encode(text)
-  return new Placeholder(field, 'bucket', text, { encoded, bucket: beginningWith(text) })
+  checkValue(field.type, text, field.name)
+  return new Placeholder(field, 'bucket', text, { bucket: beginningWith(text) })
 }
 
 /** What asks for whole buckets. A placeholder, so that a statement that is older than its index is refused. */

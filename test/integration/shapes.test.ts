@@ -1,6 +1,14 @@
 import 'reflect-metadata'
 import fc from 'fast-check'
-import { type DataSource, Entity, EntitySchema, PrimaryColumn, VersionColumn } from 'typeorm'
+import {
+  type DataSource,
+  Entity,
+  EntitySchema,
+  Like,
+  MoreThan,
+  PrimaryColumn,
+  VersionColumn,
+} from 'typeorm'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { inspectEnvelope } from '../../src'
 import type { ValueType } from '../../src/envelope/value-type'
@@ -278,5 +286,24 @@ describe('enum', () => {
       { role: 'nurse', level: 9 },
       { role: null, level: null },
     ])
+  })
+
+  it('is not checked when asking by a range', async () => {
+    const acceptLeakage = 'made up for this test'
+    @Entity()
+    class Ranked {
+      @PrimaryColumn('int') id!: number
+      @Encrypted({ enum: ['junior', 'senior'], range: { prefix: 2 }, acceptLeakage }) rank!: string
+      @Encrypted({ enum: [0, 9], type: 'number', range: { step: 5 }, acceptLeakage }) level!: number
+    }
+    const { dataSource: source } = await setUp(database.url, [Ranked])
+    dataSource = source
+    const ranked = dataSource.getRepository(Ranked)
+    await ranked.insert({ id: 1, rank: 'senior', level: 9 })
+    const asked = [{ rank: MoreThan('principal') }, { rank: Like('se%r') }, { level: MoreThan(5) }]
+    for (const where of asked) expect(await ranked.countBy(where)).toBe(1)
+    for (const where of [{ rank: 'principal' }, { rank: Like('p%') }, { level: 5 }]) {
+      expect(await ranked.findBy(where)).toEqual([])
+    }
   })
 })

@@ -1,7 +1,7 @@
 import { beginningWith, type LikePattern } from '../blind-index/like-pattern'
-import { checkValue } from '../envelope/codec'
 import { FULL_BITS } from '../blind-index/token'
 import { compareValues } from '../blind-index/value-order'
+import { checkValue } from '../envelope/codec'
 import type { MortiseError } from '../errors'
 import type { Field } from '../field'
 import { askedColumn } from './asked-column'

@@ -52,6 +52,8 @@ export interface ChangingColumn extends Readonly<Record<IndexFace, EncryptedColu
 const byProperty = new WeakMap<ColumnMetadata, EncryptedColumn>()
 const byField = new WeakMap<Field, EncryptedColumn>()
 const byMetadata = new WeakMap<EntityMetadata, readonly EncryptedColumn[]>()
+/** Asked for every row that is written. */
+const besideProperty = new WeakMap<EncryptedColumn, readonly ColumnMetadata[]>()
 
 /** Remembers the encrypted columns of an entity, once its metadata was built for a DataSource. */
 export function registerEncryptedColumns(
@@ -107,14 +109,14 @@ export function sealedColumnOf(column: ColumnMetadata | undefined): EncryptedCol
 }
 
 /** The columns beside that of the property: TypeORM knows them, and no entity shows them. */
-export function hiddenColumnsOf({
-  main,
-  hidden,
-  property,
-  adopted,
-}: EncryptedColumn): ColumnMetadata[] {
+export function hiddenColumnsOf(column: EncryptedColumn): readonly ColumnMetadata[] {
+  const known = besideProperty.get(column)
+  if (known) return known
+  const { main, hidden, property, adopted } = column
   const all = [main, ...hidden, ...(adopted ? [adopted.column] : [])]
-  return all.filter((column) => column !== property)
+  const beside = all.filter((one) => one !== property)
+  besideProperty.set(column, beside)
+  return beside
 }
 
 /** In which way a column is asked. */

@@ -1,8 +1,14 @@
-import { InsertQueryBuilder, type InsertResult, type ObjectLiteral } from 'typeorm'
+import {
+  type EntityMetadata,
+  InsertQueryBuilder,
+  type InsertResult,
+  type ObjectLiteral,
+} from 'typeorm'
 import { checkCleared } from './cleared-indexes'
 import { checkInsertion } from './conflict'
-import { hiddenColumnsOf, sealedColumnOf } from './encrypted-column'
+import { hiddenColumnsOf, sealedColumnOf, sealedColumnsOf } from './encrypted-column'
 import { hideValues } from './hide-values'
+import { renderTuples } from './insert-tuples'
 import type { ColumnMetadata } from './internals'
 import { internalsOf } from './internals'
 import { rewriteExactCondition } from './object-where'
@@ -12,11 +18,13 @@ import { rowIdOf } from './row-column'
 import { stateOf } from './select-state'
 import { rewriteStatement } from './sql/rewrite-statement'
 import { subjectIdOf } from './subject-column'
-import { beginRow, bindParameter, checkValueSet, type RowWrite } from './write-record'
+import { bindParameter, checkValueSet, type KnownRows, RowWrite } from './write-record'
 
 /** What one rendering of an INSERT knows. */
 interface Rendering {
+  readonly metadata: EntityMetadata
   readonly columns: readonly ColumnMetadata[]
+  readonly known: KnownRows
   /** Its rows, by index, and the one being rendered. */
   readonly rows: RowWrite[]
   current: RowWrite | undefined
@@ -39,17 +47,18 @@ export class EncryptedInsertBuilder<E extends ObjectLiteral> extends InsertQuery
     const { expressionMap } = internalsOf(this)
     const { mainAlias } = expressionMap
     if (!mainAlias?.hasMetadata) return super.createValuesExpression()
+    const { metadata } = mainAlias
     const columns = this.getInsertedColumns()
-    const rendering: Rendering = { columns, rows: [], current: undefined, parameters: undefined }
-    renderings.set(this, rendering)
+    const known = insertedRows(columns)
+    const rows: RowWrite[] = []
     const valueSets = this.getValueSets()
-    checkInsertion(mainAlias.metadata, expressionMap, columns)
-    for (const values of valueSets) checkValueSet(mainAlias.metadata, values)
-    if (!stateOf(this).sending || !holdsPlainValues(columns, valueSets)) {
-      return super.createValuesExpression()
-    }
-    rendering.parameters = []
-    return TUPLES
+    const isApart = stateOf(this).sending && canBeApart(metadata, columns, valueSets)
+    const parameters = isApart ? [] : undefined
+    renderings.set(this, { metadata, columns, known, rows, current: undefined, parameters })
+    checkInsertion(metadata, expressionMap, columns)
+    if (isApart) return TUPLES
+    for (const values of valueSets) checkValueSet(metadata, values)
+    return super.createValuesExpression()
   }
 
   /** A list of properties in `into()` means all their columns. */
@@ -70,8 +79,7 @@ export class EncryptedInsertBuilder<E extends ObjectLiteral> extends InsertQuery
   ): string {
     const rendering = renderings.get(this)
     if (!rendering) return super.createColumnValueExpression(valueSets, index, column)
-    rendering.rows[index] ??= insertedRow(valueSets[index] ?? {}, rendering.columns)
-    rendering.current = rendering.rows[index]
+    rendering.current = rowOf(rendering, valueSets, index)
     try {
       return super.createColumnValueExpression(valueSets, index, column)
     } finally {
@@ -82,7 +90,7 @@ export class EncryptedInsertBuilder<E extends ObjectLiteral> extends InsertQuery
   protected override createParameter(value: unknown): string {
     const { current, parameters } = renderings.get(this) ?? {}
     const bound = bindParameter(value, current)
-    return current && parameters ? `$${parameters.push(bound)}` : super.createParameter(bound)
+    return current && parameters ? add(parameters, bound) : super.createParameter(bound)
   }
 
   // biome-ignore lint/suspicious/noExplicitAny: TypeORM's own signature; orUpdate() may have a condition
@@ -106,14 +114,16 @@ export class EncryptedInsertBuilder<E extends ObjectLiteral> extends InsertQuery
       if (!rendering?.parameters) return [sql, parameters]
       rendering.parameters = parameters
       const valueSets = this.getValueSets()
-      const tuples = valueSets.map((_, index) => {
-        const written = (column: ColumnMetadata) =>
-          this.createColumnValueExpression(valueSets, index, column)
-        return `(${rendering.columns.map(written).join(', ')})`
+      const tuples = renderTuples({
+        ...rendering,
+        valueSets,
+        rowOf: (index) => rowOf(rendering, valueSets, index),
+        plain: (index, column) => this.createColumnValueExpression(valueSets, index, column),
+        add: (value) => add(parameters, value),
       })
       // The last one: a comment stands before it, and may hold anything.
       const at = sql.lastIndexOf(TUPLES)
-      return [sql.slice(0, at) + tuples.join(', ') + sql.slice(at + TUPLES.length), parameters]
+      return [sql.slice(0, at) + tuples + sql.slice(at + TUPLES.length), parameters]
     })
   }
 
@@ -129,23 +139,43 @@ export class EncryptedInsertBuilder<E extends ObjectLiteral> extends InsertQuery
 
 hideValues(EncryptedInsertBuilder.prototype)
 
-/** Whether no value is SQL text, which may name parameters and columns. */
-function holdsPlainValues(
+/**
+ * Whether there are tuples at all, and none holds SQL text, which may name parameters and columns. Of an
+ * encrypted property such text is refused.
+ */
+function canBeApart(
+  metadata: EntityMetadata,
   columns: readonly ColumnMetadata[],
   valueSets: readonly ObjectLiteral[],
 ): boolean {
+  const sealed = sealedColumnsOf(metadata)
+  if (sealed.length === 0 || columns.length === 0 || valueSets.length === 0) return false
+  const own = new Set(sealed.flatMap((one) => [one.property, ...hiddenColumnsOf(one)]))
   const isSql = (column: ColumnMetadata) =>
     valueSets.some((values) => typeof column.getEntityValue(values) === 'function')
-  return columns.length > 0 && valueSets.length > 0 && !columns.some(isSql)
+  return !columns.some((column) => !own.has(column) && isSql(column))
 }
 
 /** A column that the statement leaves out gets its default, whatever the object says. */
-function insertedRow(values: ObjectLiteral, inserted: readonly ColumnMetadata[]): RowWrite {
-  const given = (column: ColumnMetadata): unknown =>
+function insertedRows(inserted: readonly ColumnMetadata[]): KnownRows {
+  const given = (column: ColumnMetadata, values: ObjectLiteral): unknown =>
     inserted.includes(column) ? column.getEntityValue(values) : undefined
-  return beginRow({
-    subjectOf: (subject) => subjectIdOf(subject, given(subject.column)),
-    rowIdOf: (row) => rowIdOf(row, given(row.column)),
+  return {
+    subjectOf: (subject, values) => subjectIdOf(subject, given(subject.column, values)),
+    rowIdOf: (row, values) => rowIdOf(row, given(row.column, values)),
     fix: 'give it a value in the application; one that the database makes is known too late',
-  })
+  }
+}
+
+function rowOf(
+  { known, rows }: Rendering,
+  valueSets: readonly ObjectLiteral[],
+  index: number,
+): RowWrite {
+  rows[index] ??= new RowWrite(known, valueSets[index] ?? {})
+  return rows[index]
+}
+
+function add(parameters: unknown[], value: unknown): string {
+  return `$${parameters.push(value)}`
 }

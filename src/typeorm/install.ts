@@ -174,10 +174,14 @@ function overrideBuilders(dataSource: DataSource): void {
 function overrideGeneratedMaps({ driver }: DataSource): void {
   const create = driver.createGeneratedMap.bind(driver)
   driver.createGeneratedMap = (metadata, row: ObjectLiteral | undefined, ...more) => {
-    const sealed = new Set(encryptedColumnsOf(metadata).map(({ main }) => main.databaseName))
-    const plain = Object.entries(row ?? {}).filter(([name]) => !sealed.has(name))
-    return create(metadata, row && Object.fromEntries(plain), ...more)
+    return create(metadata, row && withoutEnvelopes(metadata, row), ...more)
   }
+}
+
+function withoutEnvelopes(metadata: EntityMetadata, row: ObjectLiteral): ObjectLiteral {
+  const names = encryptedColumnsOf(metadata).map(({ main }) => main.databaseName)
+  if (!names.some((name) => Object.hasOwn(row, name))) return row
+  return Object.fromEntries(Object.entries(row).filter(([name]) => !names.includes(name)))
 }
 
 function overrideInitialize(dataSource: DataSource, runtime: Runtime, required: boolean): void {
@@ -240,8 +244,8 @@ function placeholderResolver(runtime: Runtime): DataSource['subscribers'][number
       }
       return endsTransaction(query, parameters) ? afterSealing(queryRunner) : undefined
     },
-    beforeInsert({ entity }) {
-      noteInserted(entity)
+    beforeInsert({ metadata, entity }) {
+      noteInserted(metadata, entity)
     },
     afterQuery({ parameters, success }) {
       if (!success && Array.isArray(parameters)) hideParameters(parameters)

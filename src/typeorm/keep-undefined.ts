@@ -1,11 +1,22 @@
-import type { ObjectLiteral } from 'typeorm'
+import type { EntityMetadata, ObjectLiteral } from 'typeorm'
+import { type EncryptedColumn, sealedColumnsOf } from './encrypted-column'
 import type { ColumnMetadata } from './internals'
 
 const inserted = new WeakSet<ObjectLiteral>()
 
 /** Notes an entity that a statement inserts: what it leaves undefined is NULL in the database as well. */
-export function noteInserted(entity: ObjectLiteral | undefined): void {
-  if (entity) inserted.add(entity)
+export function noteInserted(metadata: EntityMetadata, entity: ObjectLiteral | undefined): void {
+  const isLeft = ({ property }: EncryptedColumn) =>
+    property.isNullable && property.getEntityValue(entity as ObjectLiteral) === undefined
+  if (entity && sealedColumnsOf(metadata).some(isLeft)) inserted.add(entity)
+}
+
+let latest: WeakRef<ObjectLiteral> | undefined
+
+/** One for all properties of an entity, which are read one after the other. */
+function refTo(entity: ObjectLiteral): WeakRef<ObjectLiteral> {
+  if (latest?.deref() !== entity) latest = new WeakRef(entity)
+  return latest as WeakRef<ObjectLiteral>
 }
 
 /**
@@ -22,7 +33,7 @@ export function keepUndefined(column: ColumnMetadata): void {
   const set = column.setEntityValue.bind(column)
   column.getEntityValue = (entity, transform) => {
     const value = get(entity, transform)
-    asked = value === undefined && entity ? new WeakRef(entity) : undefined
+    asked = value === undefined && entity ? refTo(entity) : undefined
     return value
   }
   column.setEntityValue = (entity, value) => {

@@ -62,9 +62,13 @@ function processKey(): SecretKey {
  */
 export class Placeholder {
   readonly #value: unknown
-  readonly #binding: Binding
+  readonly #slot: IndexSlot | undefined
+  readonly #encoded: Buffer | undefined
+  readonly #bucket: Bucket | undefined
   readonly field: Field
   readonly use: PlaceholderUse
+  /** Of a column whose index changes, once bound: the value for each generation. */
+  readonly generations: SlotValues | undefined
   readonly record: WriteRecord | undefined
   /** What a row-bound value is sealed with. */
   readonly rowId: Buffer | undefined
@@ -73,9 +77,34 @@ export class Placeholder {
     this.field = field
     this.use = use
     this.#value = value
-    this.#binding = binding
+    this.#slot = binding.slot
+    this.#encoded = binding.encoded
+    this.#bucket = binding.bucket
+    this.generations = binding.generations
     this.record = binding.record
     this.rowId = binding.rowId
+  }
+
+  /**
+   * Fixes a value for one statement. Encoded now: a `Date` or object that the application changes
+   * while keys are loaded cannot change what is written.
+   *
+   * @param record - the row it is written to; undefined for a condition
+   * @param rowId - that row's primary key, where the field is bound to its row
+   * @throws ERR_VALUE_INVALID where the value does not fit the field
+   */
+  static bound(
+    field: Field,
+    use: PlaceholderUse,
+    value: unknown,
+    record?: WriteRecord,
+    rowId?: Buffer,
+  ): Placeholder {
+    const binding =
+      use === 'bucket'
+        ? { bucket: field.bucketOf(value), record, rowId }
+        : { encoded: encodeFor(field, use, value), record, rowId }
+    return new Placeholder(field, use, undefined, binding)
   }
 
   /** Whether this placeholder stands for `value`: what TypeORM's change detection asks. */
@@ -83,27 +112,15 @@ export class Placeholder {
     return this.field.sameValue(this.#value, value)
   }
 
-  /**
-   * Fixes the value for one statement. Encoded now: a `Date` or object that the application changes
-   * while keys are loaded cannot change what is written.
-   *
-   * @param record - the row it is written to; undefined for a condition
-   * @param rowId - that row's primary key, where the field is bound to its row
-   * @throws ERR_VALUE_INVALID where the value does not fit the field
-   */
+  /** {@link Placeholder.bound} of the value that this one stands for. */
   bind(record?: WriteRecord, rowId?: Buffer): Placeholder {
-    const { slot } = this.#binding
-    const isBucket = this.use === 'bucket' && !slot
-    const encoded = isBucket ? undefined : this.#encode()
-    const bucket = isBucket ? this.field.bucketOf(this.#value) : undefined
-    const generations = slot && this.#bindGenerations(slot, record)
-    const binding = { encoded, bucket, generations, record, rowId }
-    return new Placeholder(this.field, this.use, undefined, binding)
-  }
-
-  #bindGenerations({ column, current, next }: IndexSlot, record?: WriteRecord): SlotValues {
-    const of = (field: Field) => new Placeholder(field, this.use, this.#value).bind(record)
-    return { column, current: column === 'own' ? of(current) : null, next: of(next) }
+    const value = this.#value
+    if (!this.#slot) return Placeholder.bound(this.field, this.use, value, record, rowId)
+    const { column, current, next } = this.#slot
+    const of = (field: Field) => Placeholder.bound(field, this.use, value, record)
+    const generations = { column, current: column === 'own' ? of(current) : null, next: of(next) }
+    const encoded = encodeFor(this.field, this.use, value)
+    return new Placeholder(this.field, this.use, undefined, { encoded, generations, record, rowId })
   }
 
   /**
@@ -112,7 +129,7 @@ export class Placeholder {
    * @throws ERR_NOT_INSTALLED where the value was never bound to a statement
    */
   get encoded(): Buffer {
-    return this.#bound(this.#binding.encoded)
+    return this.#known(this.#encoded)
   }
 
   /**
@@ -121,29 +138,21 @@ export class Placeholder {
    * @throws ERR_NOT_INSTALLED where the value was never bound to a statement
    */
   get bucket(): Bucket {
-    return this.#bound(this.#binding.bucket)
+    return this.#known(this.#bucket)
   }
 
-  /** Of a column whose index changes: the value for each generation. */
-  get generations(): SlotValues | undefined {
-    return this.#binding.generations
-  }
-
-  #bound<T>(bound: T | undefined): T {
+  #known<T>(bound: T | undefined): T {
     if (bound === undefined) throw unresolved(this.field.name)
     return bound
   }
 
-  #encode(): Buffer {
-    const isToken = this.use === 'token' && this.field.exact !== null
-    return isToken ? this.field.encodeForToken(this.#value) : this.field.encode(this.#value)
-  }
-
   /** A keyed digest: equal for equal values (or buckets) within this process, and nothing else. */
   toJSON(): string {
-    const { encoded, bucket } = this.#binding
-    const bytes = encoded ?? (bucket === undefined ? this.#encode() : Buffer.from(String(bucket)))
-    const digest = hmacSha256(processKey(), bytes)
+    const bytes = this.#encoded ?? this.#bucket ?? encodeFor(this.field, this.use, this.#value)
+    const digest = hmacSha256(
+      processKey(),
+      Buffer.isBuffer(bytes) ? bytes : Buffer.from(`${bytes}`),
+    )
     return `[encrypted ${this.field.name} ${digest.toString('base64url', 0, 12)}]`
   }
 
@@ -160,6 +169,10 @@ export class Placeholder {
 Object.defineProperty(Placeholder.prototype, Symbol.for('nodejs.util.inspect.custom'), {
   value: Placeholder.prototype.toString,
 })
+
+function encodeFor(field: Field, use: PlaceholderUse, value: unknown): Buffer {
+  return use === 'token' && field.exact !== null ? field.encodeForToken(value) : field.encode(value)
+}
 
 function unresolved(field: string): MortiseError {
   return new MortiseError(

@@ -20,15 +20,8 @@ export async function resolveIndexes(
   places: readonly number[],
   session: Session,
 ): Promise<void> {
-  const stages = await stagesOf(keys, parameters, places, session)
-  const tokens = new Map<Field, number[]>()
-  for (const place of places) {
-    const placeholder = parameters[place] as Placeholder
-    if (placeholder.use === 'seal') continue
-    const written = chosen(placeholder, stages.get(placeholder.field.fieldId) as IndexStage)
-    parameters[place] = written?.use === 'token' ? written : (written?.bucket ?? null)
-    if (written?.use === 'token') addTo(tokens, written.field, place)
-  }
+  const stages = await stagesOf(keys, usesOf(parameters, places), session)
+  const tokens = putBuckets(parameters, places, stages)
   for (const [field, placesOfField] of tokens) {
     const key = await keys.tokenKey(field.indexName, session)
     const encoded = placesOfField.map((place) => (parameters[place] as Placeholder).encoded)
@@ -37,6 +30,44 @@ export async function resolveIndexes(
       parameters[place] = made[i]
     })
   }
+}
+
+/** What a statement does with a field. */
+interface FieldUse {
+  writes: boolean
+  asks: boolean
+}
+
+function usesOf(
+  parameters: readonly unknown[],
+  places: readonly number[],
+): ReadonlyMap<Field, FieldUse> {
+  const uses = new Map<Field, FieldUse>()
+  for (const place of places) {
+    const { field, record } = parameters[place] as Placeholder
+    const use = uses.get(field) ?? { writes: false, asks: false }
+    uses.set(field, use)
+    if (record) use.writes = true
+    else use.asks = true
+  }
+  return uses
+}
+
+/** @returns the places that tokens are still to be put in, by field, and what they are made of there */
+function putBuckets(
+  parameters: unknown[],
+  places: readonly number[],
+  stages: ReadonlyMap<string, IndexStage>,
+): ReadonlyMap<Field, readonly number[]> {
+  const tokens = new Map<Field, number[]>()
+  for (const place of places) {
+    const placeholder = parameters[place] as Placeholder
+    if (placeholder.use === 'seal') continue
+    const written = chosen(placeholder, stages.get(placeholder.field.fieldId) as IndexStage)
+    parameters[place] = written?.use === 'token' ? written : (written?.bucket ?? null)
+    if (written?.use === 'token') addTo(tokens, written.field, place)
+  }
+  return tokens
 }
 
 /** Adds to the group of a key. */
@@ -49,21 +80,16 @@ export function addTo<K>(groups: Map<K, number[]>, key: K, place: number): void 
 /** One look for each field, whose answer serves all of the statement. */
 async function stagesOf(
   keys: KeyAccess,
-  parameters: readonly unknown[],
-  places: readonly number[],
+  uses: ReadonlyMap<Field, FieldUse>,
   session: Session,
 ): Promise<ReadonlyMap<string, IndexStage>> {
   const stages = new Map<string, IndexStage>()
-  for (const place of places) {
-    const { field, record } = parameters[place] as Placeholder
+  for (const [field, { writes, asks }] of uses) {
     const { fieldId, name } = field
-    let stage = stages.get(fieldId)
-    if (!stage) {
-      stage = await keys.indexStage(fieldId, session)
-      stages.set(fieldId, stage)
-    }
-    if (record !== undefined && !stage.mayWrite) throw leftBehind(fieldId, 'write')
-    if (record === undefined && !mayAsk(field, stage)) throw indexMoved(name)
+    const stage = stages.get(fieldId) ?? (await keys.indexStage(fieldId, session))
+    stages.set(fieldId, stage)
+    if (writes && !stage.mayWrite) throw leftBehind(fieldId, 'write')
+    if (asks && !mayAsk(field, stage)) throw indexMoved(name)
   }
   return stages
 }

@@ -108,8 +108,7 @@ async function sealPlaceholders(
   records: Map<WriteRecord, number[]>,
   session: Session,
 ): Promise<void> {
-  const subjects = new Set<string | null>()
-  for (const { subject } of records.keys()) subjects.add(subject)
+  const subjects = new Set(Array.from(records.keys(), ({ subject }) => subject))
   const sealingKeys = await keys.sealingKeys(subjects, session)
   const sealed = await sealRecords(
     Array.from(records, ([{ subject }, places]) => ({
@@ -117,9 +116,17 @@ async function sealPlaceholders(
       values: places.map((place) => sealInput(parameters[place] as Placeholder)),
     })),
   )
+  putEnvelopes(parameters, records, sealed)
+}
+
+function putEnvelopes(
+  parameters: unknown[],
+  records: ReadonlyMap<WriteRecord, readonly number[]>,
+  sealed: readonly (readonly Buffer[])[],
+): void {
   let record = 0
   for (const places of records.values()) {
-    const envelopes = sealed[record++] as Buffer[]
+    const envelopes = sealed[record++] as readonly Buffer[]
     places.forEach((place, i) => {
       const { field } = parameters[place] as Placeholder
       parameters[place] = toStored(envelopes[i] as Buffer, encryptedColumnOfField(field).form)

@@ -5,7 +5,7 @@ import { refuseQuery } from './predicate'
 import { type RowColumn, rowIdOf } from './row-column'
 import { type SubjectColumn, subjectIdOf } from './subject-column'
 import { fixedRow, fixedSubject, type WhereFacts } from './where-facts'
-import { beginRow, type RowWrite } from './write-record'
+import { RowWrite } from './write-record'
 
 /** What an UPDATE says about the rows that it matches. */
 export interface UpdateStatement {
@@ -42,11 +42,14 @@ export function planUpdate(statement: UpdateStatement): UpdateWrite {
   const given = missing.reduce((all, column) => sealAgain(statement, all, column), values)
   return {
     values: columns.reduce(withSealed, given),
-    row: beginRow({
-      subjectOf: (subject) => subjectOf(statement, subject),
-      rowIdOf: (row) => rowOf(statement, row),
-      fix: 'load the row with it and save() it, or let the condition of update() fix it by a plain value',
-    }),
+    row: new RowWrite(
+      {
+        subjectOf: (subject) => subjectOf(statement, subject),
+        rowIdOf: (row) => rowOf(statement, row),
+        fix: 'load the row with it and save() it, or let the condition of update() fix it by a plain value',
+      },
+      values,
+    ),
   }
 }
 

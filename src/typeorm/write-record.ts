@@ -1,56 +1,67 @@
-import type { EntityMetadata, ObjectLiteral } from 'typeorm'
+import { type EntityMetadata, FindOperator, type ObjectLiteral } from 'typeorm'
 import { MortiseError } from '../errors'
 import type { Field } from '../field'
-import { encryptedColumnOfField, hiddenColumnsOf, sealedColumnsOf } from './encrypted-column'
+import {
+  type EncryptedColumn,
+  encryptedColumnOfField,
+  hiddenColumnsOf,
+  sealedColumnsOf,
+} from './encrypted-column'
 import type { ColumnMetadata } from './internals'
 import { Placeholder, type WriteRecord } from './placeholder'
 import type { RowColumn } from './row-column'
 import { cannotWrite, isSealed } from './sealed'
 import type { SubjectColumn } from './subject-column'
 
+/** What a statement says of the rows that it writes. */
+export interface KnownRows {
+  /** The canonical subject id in a column of a row, or null where it is not known. */
+  subjectOf(subject: SubjectColumn, values: ObjectLiteral): string | null
+  /** The row id, or null where it is not known. */
+  rowIdOf(row: RowColumn, values: ObjectLiteral): Buffer | null
+  /** What the application can do where it is not. */
+  readonly fix: string
+}
+
 /** One row that a statement writes: one record, and so one DEK, for each subject in it. */
-export interface RowWrite {
+export class RowWrite {
+  readonly #known: KnownRows
+  readonly #values: ObjectLiteral
+  #own: WriteRecord | undefined
+  #ofSubjects: Map<ColumnMetadata, WriteRecord> | undefined
+
+  /** @param values - what the statement writes into the row */
+  constructor(known: KnownRows, values: ObjectLiteral) {
+    this.#known = known
+    this.#values = values
+  }
+
   /** @throws ERR_ROW_UNKNOWN where the field has a subject and the row's is not known */
-  recordOf(field: Field): WriteRecord
+  recordOf({ field, subject }: EncryptedColumn): WriteRecord {
+    if (!subject) {
+      this.#own ??= { subject: null }
+      return this.#own
+    }
+    this.#ofSubjects ??= new Map()
+    const begun = this.#ofSubjects.get(subject.column)
+    if (begun) return begun
+    const id = this.#known.subjectOf(subject, this.#values)
+    if (id === null) throw subjectUnknown(field, subject, this.#known.fix)
+    const record = { subject: id }
+    this.#ofSubjects.set(subject.column, record)
+    return record
+  }
+
   /**
    * What a row-bound value is sealed with; undefined for a value that is not bound.
    *
    * @throws ERR_ROW_UNKNOWN where the row's primary key is not known
    */
-  rowIdOf(field: Field): Buffer | undefined
-}
-
-/** What a statement says of the row that it writes. */
-export interface KnownRow {
-  /** The canonical subject id in a column of the row, or null where it is not known. */
-  subjectOf(subject: SubjectColumn): string | null
-  /** The row id, or null where it is not known. */
-  rowIdOf(row: RowColumn): Buffer | null
-  /** What the application can do where it is not. */
-  readonly fix: string
-}
-
-/** Begins a row. */
-export function beginRow(known: KnownRow): RowWrite {
-  const records = new Map<ColumnMetadata | null, WriteRecord>()
-  return {
-    recordOf(field) {
-      const { subject } = encryptedColumnOfField(field)
-      const begun = records.get(subject?.column ?? null)
-      if (begun) return begun
-      const id = subject && known.subjectOf(subject)
-      if (subject && id === null) throw subjectUnknown(field, subject, known.fix)
-      const record = { subject: id }
-      records.set(subject?.column ?? null, record)
-      return record
-    },
-    rowIdOf(field) {
-      const { row } = encryptedColumnOfField(field)
-      if (!row) return undefined
-      const id = known.rowIdOf(row)
-      if (id === null) throw rowUnknown(field, row, known.fix)
-      return id
-    },
+  rowIdOf({ field, row }: EncryptedColumn): Buffer | undefined {
+    if (!row) return undefined
+    const id = this.#known.rowIdOf(row, this.#values)
+    if (id === null) throw rowUnknown(field, row, this.#known.fix)
+    return id
   }
 }
 
@@ -78,7 +89,8 @@ function subjectUnknown({ name }: Field, subject: SubjectColumn, fix: string): M
 export function bindParameter(value: unknown, row: RowWrite | undefined): unknown {
   if (isSealed(value)) throw cannotWrite(value.field)
   if (!row || !(value instanceof Placeholder)) return value
-  return value.bind(row.recordOf(value.field), row.rowIdOf(value.field))
+  const column = encryptedColumnOfField(value.field)
+  return value.bind(row.recordOf(column), row.rowIdOf(column))
 }
 
 /**
@@ -88,18 +100,30 @@ export function bindParameter(value: unknown, row: RowWrite | undefined): unknow
  * @throws ERR_QUERY_UNSUPPORTED naming the property and the fix
  */
 export function checkValueSet(metadata: EntityMetadata, values: ObjectLiteral): void {
-  for (const column of sealedColumnsOf(metadata)) {
-    const { field, property } = column
-    if (isSealed(property.getEntityValue(values))) throw cannotWrite(field.name)
-    if (typeof property.getEntityValue(values) === 'function') {
-      throw refusal(field.name, 'SQL expressions cannot be encrypted; load the row and save it')
-    }
-    for (const hidden of hiddenColumnsOf(column)) {
-      if (holdsPath(values, hidden.propertyPath)) {
-        throw refusal(field.name, `${hidden.propertyName} is maintained by mortise; leave it out`)
-      }
+  for (const column of sealedColumnsOf(metadata)) writtenValue(column, values)
+}
+
+/**
+ * The value of a property, as {@link checkValueSet} checks it.
+ *
+ * @returns undefined where the values have none
+ */
+export function writtenValue(column: EncryptedColumn, values: ObjectLiteral): unknown {
+  const { field, property } = column
+  const value: unknown = property.getEntityValue(values)
+  if (isSealed(value)) throw cannotWrite(field.name)
+  if (typeof value === 'function') {
+    throw refusal(field.name, 'SQL expressions cannot be encrypted; load the row and save it')
+  }
+  if (value instanceof FindOperator) {
+    throw refusal(field.name, 'a find operator is a condition, and no value to write')
+  }
+  for (const { propertyPath, propertyName } of hiddenColumnsOf(column)) {
+    if (holdsPath(values, propertyPath)) {
+      throw refusal(field.name, `${propertyName} is maintained by mortise; leave it out`)
     }
   }
+  return value
 }
 
 function refusal(field: string, problem: string): MortiseError {
@@ -108,6 +132,7 @@ function refusal(field: string, problem: string): MortiseError {
 
 /** The hidden column's own accessor follows the main property: the caller's object is asked. */
 function holdsPath(values: ObjectLiteral, path: string): boolean {
+  if (!path.includes('.')) return Object.hasOwn(values, path)
   let current: unknown = values
   for (const name of path.split('.')) {
     if (typeof current !== 'object' || current === null || !Object.hasOwn(current, name))

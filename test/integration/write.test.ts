@@ -163,6 +163,18 @@ describe('an INSERT beside whose tuples there is more', () => {
     expect(await namesOf([65, 66])).toEqual(['65 B:x p65@x.org', '66 c p66@x.org'])
   })
 
+  it('refuses a find operator as a value, which a json property would take for an object', async () => {
+    const written = { chart: In(['x']) } as never
+    for (const refused of [
+      () => repository().insert(person(67, written) as never),
+      () => repository().update(60, written),
+    ]) {
+      await expect(refused()).rejects.toMatchObject({
+        ...{ code: 'ERR_QUERY_UNSUPPORTED', field: 'Person.chart' },
+      })
+    }
+  })
+
   it('refuses SQL text that compares ciphertext, among the values', async () => {
     const ward = () => '(SELECT "ward" FROM "person" WHERE "chart" = $1)'
     const refused = insert()

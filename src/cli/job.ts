@@ -26,7 +26,7 @@ export function jobOptions(): Option[] {
     ),
     new Option(
       '--workers <number>',
-      'pages at a time, each on a connection of the pool (default: 1); more processes may join',
+      'pages at a time, each with two connections of the pool (default: 1); more processes may join',
     ).argParser(wholeNumber),
     new Option('--rows-per-second <number>', 'upper limit for this process').argParser(wholeNumber),
     new Option('--max-lag <seconds>', 'wait while a replica is further behind').argParser(seconds),

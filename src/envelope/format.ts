@@ -28,7 +28,7 @@ export const MAX_PROVIDER_WRAP_BYTES = 1024
 /** Length of the commitment: collision resistance of 128 bits, as the key's strength asks. */
 export const COMMITMENT_BYTES = 32
 /** Magic, flags, key id and a locally wrapped DEK: all that a rewrap among local keys writes. */
-const KEY_BLOCK_BYTES: number = WRAP_OFFSET + WRAPPED_KEY_BYTES
+export const KEY_BLOCK_BYTES: number = WRAP_OFFSET + WRAPPED_KEY_BYTES
 /** The key block and the commitment: all that a rewrap among local keys reads. */
 export const HEAD_BYTES: number = KEY_BLOCK_BYTES + COMMITMENT_BYTES
 /** What an envelope under a local key has beside its ciphertext. */

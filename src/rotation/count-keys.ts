@@ -86,11 +86,14 @@ function keyCount(columns: readonly EncryptedTableColumn[], row: Row): KeyCount 
 
 /** Of an envelope: magic, flags, key id. Of a token: its generation. */
 const HEAD = { envelope: 10, token: 1 }
+/** What is kept of an envelope under the key of a subject: no key id, so that all of them are one group. */
+const SUBJECT_PREFIX = 2
 
 /**
  * Bytes 0 to 9 of every envelope, found through `substring`: unlike `get_byte` on the value it
  * does not fetch a large value from its TOAST table. What is no envelope becomes one group, however
- * many different values there are.
+ * many different values there are. Grouped as the bytes they are: to write each of them as text first
+ * took two thirds of the time.
  *
  * @see docs/format.md "Envelope"
  */
@@ -106,17 +109,21 @@ function countStatement(table: EncryptedTable, tokens: readonly TokenPlace[]): s
     ),
   ]
   const once = columns.some(({ form }) => form === 'text') ? ONCE : ''
-  return `SELECT v.place, encode(substring(e.prefix from 1 for 1), 'hex') AS mark,
-      s.subject, CASE WHEN NOT s.subject THEN encode(substring(e.prefix from 3 for 8), 'hex') END
-        AS key_id, count(*)::text AS count
-    FROM ${tablePath(table)} AS r
-    CROSS JOIN LATERAL (VALUES ${values.join(', ')}) AS v(place, value, head)
-    CROSS JOIN LATERAL (SELECT substring(v.value from 1 for v.head) AS bytes ${once}) AS b
-    CROSS JOIN LATERAL (SELECT CASE WHEN v.head = ${HEAD.token}
-      OR octet_length(b.bytes) = 10
-      AND b.bytes >= decode('e0', 'hex') AND b.bytes < decode('f0', 'hex')
-      THEN b.bytes END AS prefix) AS e
-    CROSS JOIN LATERAL (SELECT e.prefix IS NOT NULL AND ${underSubjectKey('e.prefix')} AS subject)
+  return `SELECT g.place, encode(substring(g.prefix from 1 for 1), 'hex') AS mark, s.subject,
+      CASE WHEN NOT s.subject THEN encode(substring(g.prefix from 3 for 8), 'hex') END AS key_id,
+      sum(g.count)::text AS count
+    FROM (SELECT v.place, e.prefix, count(*) AS count
+      FROM ${tablePath(table)} AS r
+      CROSS JOIN LATERAL (VALUES ${values.join(', ')}) AS v(place, value, head)
+      CROSS JOIN LATERAL (SELECT substring(v.value from 1 for v.head) AS bytes ${once}) AS b
+      CROSS JOIN LATERAL (SELECT CASE WHEN v.head = ${HEAD.token} THEN b.bytes
+        WHEN octet_length(b.bytes) = ${HEAD.envelope}
+          AND b.bytes >= decode('e0', 'hex') AND b.bytes < decode('f0', 'hex')
+        THEN CASE WHEN ${underSubjectKey('b.bytes')}
+          THEN substring(b.bytes from 1 for ${SUBJECT_PREFIX}) ELSE b.bytes END
+        END AS prefix) AS e
+      WHERE v.value IS NOT NULL GROUP BY v.place, e.prefix) AS g
+    CROSS JOIN LATERAL (SELECT coalesce(octet_length(g.prefix) = ${SUBJECT_PREFIX}, false) AS subject)
       AS s
-    WHERE v.value IS NOT NULL GROUP BY 1, 2, 3, 4 ORDER BY 1, 4, 3, 2`
+    GROUP BY 1, 2, 3, 4 ORDER BY 1, 4, 3, 2`
 }

@@ -1,6 +1,7 @@
 import type { FieldContext } from '../envelope/field-context'
 import { checkPrefix } from '../envelope/format'
 import { createKeyRequest, type KeyRequestBuilder } from '../envelope/key-request'
+import { attempt } from '../envelope/one-value'
 import { decryptionFailed, type KeyLookup, keyNameOf } from '../envelope/open'
 import type { OpenInput } from '../envelope/open-many'
 import { encodeRowId, type RowIdKind } from '../envelope/row-id'
@@ -9,7 +10,6 @@ import type { KeyAccess, OpeningKeys, SubjectKey } from '../keys/access'
 import type { EncryptedTable, EncryptedTableColumn } from '../schema'
 import type { KeyColumn } from './job/key-columns'
 import type { FailedValue, SourceRow } from './job/table-task'
-import { attempt } from './one-value'
 import { quote } from './table-path'
 
 /** A stored value of a page. */

@@ -1,9 +1,10 @@
 import { parseHead } from '../envelope/format'
-import { toStored } from '../envelope/stored-form'
+import { type StoredForm, toStored } from '../envelope/stored-form'
 import type { Query } from '../key-store/store'
 import type { EncryptedTable, EncryptedTableColumn } from '../schema'
 import { envelopeSql } from './envelope-sql'
-import type { ReplacedColumn, ReplacedRow } from './job/replace-rows'
+import type { ParameterRow } from './job/page-parameters'
+import type { ReplacedColumn } from './job/replace-rows'
 import type { RowSource, SourceRow, TaskCount } from './job/table-task'
 import { subjectColumns } from './opened-page'
 import type { ResealedValue } from './seal-rows'
@@ -75,14 +76,13 @@ export function replacedEnvelopes({ columns }: EncryptedTable): ReplacedColumn[]
     .join(' AND ')
   return columns.map((column, i) => {
     const [read, made, owner] = [`o${i + 1}`, `n${i + 1}`, `s${i + 1}`]
-    const decoded = (text: string): string =>
-      column.form === 'bytea' ? `decode(${text}, 'base64')` : text
+    const { form: type } = column
     const begin = (value: string): string => `substring(${value} from 1 for ${HEAD_CHARACTERS})`
     return {
       parameters: [
-        { name: read, cast: decoded },
-        { name: made, cast: decoded },
-        ...(column.subject ? [{ name: owner, cast: (text: string) => text }] : []),
+        { name: read, type },
+        { name: made, type },
+        ...(column.subject ? [{ name: owner, type: 'text' }] : []),
       ],
       wanted: `p.${made} IS NOT NULL`,
       unchanged: `(p.${made} IS NOT NULL AND ${isRow})`,
@@ -102,7 +102,7 @@ function isRead(column: EncryptedTableColumn, i: number): string {
 export function replacedRows(
   { columns }: EncryptedTable,
   values: readonly ResealedValue[],
-): ReplacedRow[] {
+): ParameterRow[] {
   const rows = new Map<SourceRow, Map<number, ResealedValue>>()
   for (const value of values) {
     const ofRow = rows.get(value.row) ?? new Map()
@@ -115,21 +115,13 @@ export function replacedRows(
       const owner = subject === null ? [] : [value ? String(row.values[`s${place + 1}`]) : null]
       if (!value) return [null, null, ...owner]
       const { envelope, resealed } = value
-      return [storedHead(envelope, form), storedText(resealed, form), ...owner]
+      return [storedHead(envelope, form), toStored(resealed, form), ...owner]
     }),
   }))
 }
 
-function storedText(envelope: Buffer, form: EncryptedTableColumn['form']): string {
-  const stored = toStored(envelope, form)
-  return typeof stored === 'string' ? stored : stored.toString('base64')
-}
-
 /** Of a text the digits that hold whole bytes of the head: all but one or two. */
-function storedHead(envelope: Buffer, form: EncryptedTableColumn['form']): string {
+function storedHead(envelope: Buffer, form: StoredForm): string | Buffer {
   const { head } = parseHead(envelope)
-  return storedText(
-    form === 'text' ? head.subarray(0, head.length - (head.length % 3)) : head,
-    form,
-  )
+  return toStored(form === 'text' ? head.subarray(0, head.length - (head.length % 3)) : head, form)
 }

@@ -1,19 +1,8 @@
+import type { MovingKeys } from '../envelope/rewrap-many'
 import { isMortiseError, MortiseError, type MortiseErrorCode } from '../errors'
 import type { DataKey, KeyAccess, KeyRequest, ProviderDeks, ProviderKey } from '../keys/access'
 import { keyNotFound } from '../keys/key-use'
 import { type Keyring, keyAccess } from '../keys/keyring'
-
-/** The keys that one page of a rewrap needs. */
-export interface PageKeys {
-  readonly target: DataKey | ProviderKey
-  /**
-   * The key that an envelope names.
-   *
-   * @returns null where the envelope needs no rewrap: it is under the target key, or a newer one
-   * @throws ERR_KEY_NOT_FOUND, ERR_KEY_STATE, ERR_KEY_INTEGRITY where that key cannot be used
-   */
-  source(keyId: string, kind: 'data' | 'provider'): DataKey | ProviderDeks | null
-}
 
 /** What the envelopes of a page name: their keys, with the DEKs that providers wrapped. */
 export type PageRequest = Pick<KeyRequest, 'data' | 'provider'>
@@ -35,7 +24,7 @@ export interface RewrapKeys {
    *   active one
    * @throws ERR_KEY_PROVIDER where no provider answers
    */
-  forPage(request: PageRequest): Promise<PageKeys>
+  forPage(request: PageRequest): Promise<MovingKeys>
 }
 
 /** What concerns the values of one key only; everything else ends the rewrap. */

@@ -4,6 +4,7 @@ import {
   HEAD_BYTES,
   MAX_CIPHERTEXT_BYTES,
   MAX_PROVIDER_WRAP_BYTES,
+  OVERHEAD_BYTES,
   WRAP_OFFSET,
 } from '../envelope/format'
 import type { EncryptedTable, EncryptedTableColumn } from '../schema'
@@ -58,17 +59,16 @@ export function envelopeHeads(table: EncryptedTable, name: string, behind: numbe
   }
 }
 
-/** Replaces a head that is still the one that was read by a new key block: `o1`, `n1`, both hex. */
+/** Replaces a head that is still the one that was read by a new key block: `o1`, `n1`. */
 export function replacedHead(column: EncryptedTableColumn, i: number): ReplacedColumn {
   const { name, bytes, stored } = envelopeColumn(column)
   const [read, block] = [`o${i + 1}`, `n${i + 1}`]
-  const cast = (text: string): string => `decode(${text}, 'hex')`
   const replaced = `overlay(${bytes} placing
         p.${block} from 1 for octet_length(p.${read}) - ${COMMITMENT_BYTES})`
   return {
     parameters: [
-      { name: read, cast },
-      { name: block, cast },
+      { name: read, type: 'bytea' },
+      { name: block, type: 'bytea' },
     ],
     wanted: `p.${block} IS NOT NULL`,
     unchanged: `substring(${bytes} from 1 for octet_length(p.${read})) = p.${read}`,
@@ -107,11 +107,18 @@ function headBytes(column: EnvelopeColumn): string {
     ELSE ${HEAD_BYTES} END`
 }
 
-/** What does not begin as an envelope may be plaintext, and does not leave the database. */
+/**
+ * What does not begin as an envelope may be plaintext, and does not leave the database. Nearly all heads are
+ * of the first kind, which is told by few comparisons: the others took a third of the time of the whole
+ * statement.
+ */
 function headWithin({ prefix, length }: EnvelopeColumn, i: number, behind: number): string {
   const mark = `substring(${prefix} from 1 for 1)`
   const head = `l.n${i + 1}`
   return `CASE
+    WHEN substring(${prefix} from 1 for 2) BETWEEN decode('e100', 'hex') AND decode('e103', 'hex')
+      AND ${length} BETWEEN ${OVERHEAD_BYTES + 1} AND ${OVERHEAD_BYTES + MAX_CIPHERTEXT_BYTES}
+    THEN ${HEAD_BYTES + behind}
     WHEN ${head} <= ${MAX_HEAD_BYTES} AND ${mark} >= decode('e0', 'hex') AND ${mark} < decode('f0', 'hex')
       AND ${length} - ${head} - ${TAG_BYTES} BETWEEN 1 AND ${MAX_CIPHERTEXT_BYTES}
     THEN ${head} + ${behind} ELSE 0 END`

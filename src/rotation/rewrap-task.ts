@@ -1,13 +1,14 @@
+import { rewrapKeyBlocks } from '../envelope/rewrap-many'
 import type { Query } from '../key-store/store'
 import type { EncryptedTable, EncryptedTableColumn } from '../schema'
 import { countKeys } from './count-keys'
 import { keyColumns } from './job/key-columns'
 import { refusedValues } from './job/refused-values'
-import { type ReplacedRow, replaceRows } from './job/replace-rows'
+import { replaceRows } from './job/replace-rows'
 import type { TableTask, TaskCount } from './job/table-task'
 import { writeApart } from './job/write-apart'
 import type { RewrapKeys } from './rewrap-keys'
-import { headRow, requestOf, rewrapPage } from './rewrap-page'
+import { headsOf, requestOf, rewrappedPage } from './rewrap-page'
 import { replacedHead, staleHeads } from './rewrap-statements'
 
 /**
@@ -30,29 +31,18 @@ export async function rewrapTask(
     source: staleHeads(table, keys.targetId),
     count: () => countStale(query, table, keys),
     work: async (rows) => {
-      const page = rows.map((row) => headRow(row, table.columns.length))
-      const pageKeys = await keys.forPage(requestOf(page, keys.isCurrent))
-      const { rows: rewrapped, values, failed } = await rewrapPage(page, pageKeys)
+      const heads = headsOf(rows, table.columns.length)
+      const pageKeys = await keys.forPage(requestOf(heads, keys.isCurrent))
+      const blocks = await rewrapKeyBlocks(heads, pageKeys)
+      const { rows: rewrapped, values, failed } = rewrappedPage(rows, heads, blocks)
       return {
         values,
         failed: failed.map(({ key, column, code }) => {
           return { key, column: (table.columns[column] as EncryptedTableColumn).column, code }
         }),
-        write: (run) => writePage(run, rewrapped.map(parametersOf)),
+        write: (run) => writePage(run, rewrapped),
       }
     },
-  }
-}
-
-type RewrappedRow = Awaited<ReturnType<typeof rewrapPage>>['rows'][number]
-
-function parametersOf({ key, columns }: RewrappedRow): ReplacedRow {
-  return {
-    key,
-    parameters: columns.flatMap((column) => [
-      column?.head.toString('hex') ?? null,
-      column?.block.toString('hex') ?? null,
-    ]),
   }
 }
 

@@ -1,9 +1,9 @@
+import { attempt } from '../envelope/one-value'
 import { keyNameOf } from '../envelope/open'
 import type { SealInput } from '../envelope/seal'
 import { isMortiseError, MortiseError } from '../errors'
 import type { KeyAccess, OpeningKeys, SealingKey, SubjectKey } from '../keys/access'
 import type { FailedValue } from './job/table-task'
-import { attempt } from './one-value'
 import { failureOf, type OpenedValue, type StoredValue } from './opened-page'
 import { type MemberRecord, sealMembers } from './seal-members'
 

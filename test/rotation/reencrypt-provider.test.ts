@@ -63,7 +63,7 @@ describe('reencrypt and verify where a provider wraps DEKs', () => {
   })
 
   it('stop while it does not answer, and go on later without doing anything twice', async () => {
-    await rotateKek(strict, { purpose: 'data' })
+    const { keyId } = await rotateKek(strict, { purpose: 'data' })
     const target = targetOf(strict)
     target.before = (sql) => {
       isDown ||= /^WITH page/.test(sql)
@@ -72,8 +72,12 @@ describe('reencrypt and verify where a provider wraps DEKs', () => {
     expect(error.message).not.toContain('mail')
     target.before = undefined
     isDown = false
+    // What was sealed before the first page was written is written as well: one page or two.
+    const { rows } = await tables.pool.query<{ email: Buffer }>('SELECT email FROM person')
+    const sealed = rows.filter(({ email }) => keyIdIn(email) === keyId).length
+    expect([2, 4]).toContain(sealed)
     const { wrap } = kms.calls
     expect(await reencrypt(target, { batchSize: 2 })).toMatchObject({ done: 10, failedCount: 0 })
-    expect(kms.calls.wrap).toBe(wrap + 3)
+    expect(kms.calls.wrap).toBe(wrap + 5 - sealed)
   })
 })

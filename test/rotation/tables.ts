@@ -80,7 +80,10 @@ async function inTransaction<T>(pool: Pool, work: (query: Query) => Promise<T>):
   const client = await pool.connect()
   try {
     await client.query('BEGIN')
-    const result = await work(async (sql, values) => (await client.query(sql, [...values])).rows)
+    // Several statements in one message have a result each.
+    const result = await work(
+      async (sql, values) => (await client.query(sql, [...values])).rows ?? [],
+    )
     await client.query('COMMIT')
     return result
   } catch (error) {

@@ -50,7 +50,7 @@ function emptiedColumn(column: AdoptingColumn, at: number): ReplacedColumn {
   const [plain] = columnPair(column)
   const wanted = `p.v${at + 1} IS NOT NULL`
   return {
-    parameters: [{ name: `v${at + 1}`, cast: (text) => text }],
+    parameters: [{ name: `v${at + 1}`, type: 'text' }],
     wanted,
     unchanged: wanted,
     assign: { [column.adopted.place.plainColumn]: 'NULL' },

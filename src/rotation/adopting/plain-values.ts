@@ -1,6 +1,6 @@
+import { concernsAll } from '../../envelope/one-value'
 import { isMortiseError, type MortiseErrorCode } from '../../errors'
 import type { FailedValue, SourceRow } from '../job/table-task'
-import { concernsAll } from '../one-value'
 import { failureOf } from '../opened-page'
 import { type AdoptingColumn, cellOf, holdsValue } from './adopting-table'
 

@@ -9,11 +9,11 @@ import { sealMembers } from '../seal-members'
 import { cellOf } from './adopting-table'
 import { attempt, type PlainValue } from './plain-values'
 
-/** Everything that a row gets for a value, as text parameters of a statement. */
+/** Everything that a row gets for a value, as parameters of a statement. */
 export interface SealedValue extends PlainValue {
-  readonly envelope: string
-  /** Hex; null without an exact index. */
-  readonly token: string | null
+  readonly envelope: Buffer | string
+  /** Null without an exact index. */
+  readonly token: Buffer | null
   /** Null without a range index. */
   readonly bucket: string | null
 }
@@ -22,7 +22,7 @@ export interface SealedValue extends PlainValue {
 interface EncodedValue extends PlainValue {
   readonly input: SealInput
   readonly subject: string | null
-  readonly token: string | null
+  readonly token: Buffer | null
   readonly bucket: string | null
 }
 
@@ -51,8 +51,7 @@ export async function sealValues(
   const page = await sealMembers(records)
   return {
     sealed: page.sealed.map(({ value, envelope }) => {
-      const stored = toStored(envelope, value.column.form)
-      return { ...value, envelope: typeof stored === 'string' ? stored : stored.toString('hex') }
+      return { ...value, envelope: toStored(envelope, value.column.form) }
     }),
     failed: [...failed, ...page.failed.map(({ value, code }) => failureOf(value, code))],
   }
@@ -80,7 +79,7 @@ function encode(
   const { definition } = column
   const encoded = definition.encode(value)
   const key = tokenKeys.get(definition.fieldId)
-  const token = key ? tokenOf(key, definition.encodeForToken(value)).toString('hex') : null
+  const token = key ? tokenOf(key, definition.encodeForToken(value)) : null
   const bucket = definition.bucketing ? String(definition.bucketOf(value)) : null
   const subject = column.subject?.idOf(cellOf(row, 's', at)) ?? null
   const rowId = column.row?.idOf(cellOf(row, 'o', at)) ?? undefined

@@ -1,6 +1,7 @@
 import type { Query } from '../../key-store/store'
 import type { KeyColumn } from '../job/key-columns'
-import { type ReplacedColumn, type ReplacedRow, replaceRows } from '../job/replace-rows'
+import type { ParameterRow } from '../job/page-parameters'
+import { type ReplacedColumn, replaceRows } from '../job/replace-rows'
 import type { PageWritten, SourceRow } from '../job/table-task'
 import { type RefusedRow, writeApart } from '../job/write-apart'
 import { quote } from '../table-path'
@@ -36,7 +37,7 @@ export function writeValues(
 function withoutRefused(
   { columns }: AdoptingTable,
   written: readonly ReplacedColumn[],
-  { key, parameters }: ReplacedRow,
+  { key, parameters }: ParameterRow,
   detail: string,
 ): RefusedRow {
   const lengths = written.map((column) => column.parameters.length)
@@ -56,7 +57,7 @@ function withoutRefused(
   }
 }
 
-function parametersOf({ columns }: AdoptingTable, { row, values }: WrittenRow): ReplacedRow {
+function parametersOf({ columns }: AdoptingTable, { row, values }: WrittenRow): ParameterRow {
   return {
     key: row.key,
     parameters: columns.flatMap((column, at) => {
@@ -74,17 +75,13 @@ function parametersOf({ columns }: AdoptingTable, { row, values }: WrittenRow): 
 function writtenColumn(column: AdoptingColumn, at: number): ReplacedColumn {
   const n = at + 1
   const { definition, exactColumn, rangeColumn, form } = column
-  const bytes = (text: string): string => `decode(${text}, 'hex')`
-  const text = (given: string): string => given
-  const bucketType = definition.bucketing?.columnType
+  const bucketType = definition.bucketing?.columnType ?? 'text'
   return {
     parameters: [
-      { name: `v${n}`, cast: text },
-      { name: `e${n}`, cast: form === 'bytea' ? bytes : text },
-      ...(exactColumn === null ? [] : [{ name: `h${n}`, cast: bytes }]),
-      ...(rangeColumn === null
-        ? []
-        : [{ name: `b${n}`, cast: (given: string) => `${given}::${bucketType}` }]),
+      { name: `v${n}`, type: 'text' },
+      { name: `e${n}`, type: form },
+      ...(exactColumn === null ? [] : [{ name: `h${n}`, type: 'bytea' }]),
+      ...(rangeColumn === null ? [] : [{ name: `b${n}`, type: bucketType }]),
     ],
     wanted: `p.v${n} IS NOT NULL`,
     unchanged: `r.xmin::text = p.v${n}`,

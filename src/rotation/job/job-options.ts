@@ -10,8 +10,9 @@ export interface JobOptions extends HistoryOptions {
    */
   readonly batchSize?: number | undefined
   /**
-   * How many pages this process works on at a time, each on a connection of its own. 1 to 64. Other
-   * processes that start the same job join it with workers of their own.
+   * How many pages this process writes at a time. 1 to 64. Each worker has up to two connections: it
+   * reads the next page meanwhile. Other processes that start the same job join it with workers of
+   * their own.
    *
    * @defaultValue 1
    */

@@ -20,9 +20,10 @@ export async function planShards(
 ): Promise<PlannedShard[]> {
   const { table, keys } = task
   const names = keys.map(({ name }) => `r.${name}`).join(', ')
-  const texts = keys.map(({ name }, i) => `r.${name}::text AS k${i + 1}`).join(', ')
+  const own = keys.map(({ name }, i) => `r.${name} AS k${i + 1}`).join(', ')
+  const texts = keys.map((_, i) => `s.k${i + 1}::text AS k${i + 1}`).join(', ')
   const bounds = await query(
-    `SELECT s.* FROM (SELECT ${texts}, row_number() OVER (ORDER BY ${names}) AS place
+    `SELECT ${texts} FROM (SELECT ${own}, row_number() OVER (ORDER BY ${names}) AS place
       FROM ${tablePath(table)} AS r) AS s WHERE s.place % $1::integer = 0 ORDER BY s.place`,
     [rows],
   )

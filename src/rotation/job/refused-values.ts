@@ -1,5 +1,6 @@
 import type { EncryptedTable } from '../../schema'
-import type { ReplacedColumn, ReplacedRow } from './replace-rows'
+import type { ParameterRow } from './page-parameters'
+import type { ReplacedColumn } from './replace-rows'
 import type { RefusedRow } from './write-apart'
 
 /**
@@ -11,7 +12,7 @@ import type { RefusedRow } from './write-apart'
 export function refusedValues(
   { columns }: EncryptedTable,
   replaced: readonly ReplacedColumn[],
-): (row: ReplacedRow) => RefusedRow {
+): (row: ParameterRow) => RefusedRow {
   const places = replaced.flatMap(({ parameters }, place) => parameters.map(() => place))
   return ({ key, parameters }) => {
     const refused = places.find((_, i) => parameters[i] !== null) ?? 0

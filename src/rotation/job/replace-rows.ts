@@ -1,13 +1,14 @@
 import type { Query } from '../../key-store/store'
 import type { EncryptedTable } from '../../schema'
 import { quote, tablePath } from '../table-path'
-import type { KeyColumn, RowKey } from './key-columns'
+import type { KeyColumn } from './key-columns'
+import { type PageParameter, type ParameterRow, pageParameters } from './page-parameters'
 import type { LeftRow, PageWritten } from './table-task'
 
 /** How one encrypted column of a page is replaced; SQL over `r`, the row, and `p`, its parameters. */
 export interface ReplacedColumn {
-  /** What travels for each row, as text: the parameter's name in `p`, and its cast. */
-  readonly parameters: readonly { readonly name: string; cast(text: string): string }[]
+  /** What travels for each row. */
+  readonly parameters: readonly PageParameter[]
   /** Whether the row has parameters for this column. */
   readonly wanted: string
   /** Whether what is stored is what was read. */
@@ -16,12 +17,6 @@ export interface ReplacedColumn {
   readonly assign: Readonly<Record<string, string>>
   /** Whether the row, as it is then, holds what was to be written. */
   readonly written: string
-}
-
-/** A row of a page: its key, and the parameters of all its columns in order; null where it stays. */
-export interface ReplacedRow {
-  readonly key: RowKey
-  readonly parameters: readonly (string | null)[]
 }
 
 /**
@@ -35,16 +30,15 @@ export function replaceRows(
   table: EncryptedTable,
   keys: readonly KeyColumn[],
   columns: readonly ReplacedColumn[],
-): (query: Query, rows: readonly ReplacedRow[]) => Promise<PageWritten> {
-  const statement = replaceStatement(tablePath(table), keys, columns)
+): (query: Query, rows: readonly ParameterRow[]) => Promise<PageWritten> {
+  const page = pageParameters(
+    keys.length,
+    columns.flatMap((column) => column.parameters),
+  )
+  const statement = replaceStatement(tablePath(table), keys, columns, page.sql)
   return async (query, rows) => {
-    const [first] = rows
-    if (first === undefined) return { done: 0, left: [] }
-    const arrays = [
-      ...keys.map((_, i) => rows.map(({ key }) => key[i])),
-      ...first.parameters.map((_, i) => rows.map(({ parameters }) => parameters[i])),
-    ]
-    const [answer] = await query(statement, arrays)
+    if (rows.length === 0) return { done: 0, left: [] }
+    const [answer] = await query(statement, page.values(rows))
     return { done: Number(answer?.done), left: leftRows(answer?.left_rows) }
   }
 }
@@ -53,38 +47,44 @@ function replaceStatement(
   path: string,
   keys: readonly KeyColumn[],
   columns: readonly ReplacedColumn[],
+  page: string,
 ): string {
   const k = keys.map((_, i) => `k${i + 1}`)
-  const all = columns.flatMap(({ parameters }) => parameters)
-  const given = [...k, ...all.map(({ name }) => name)]
-  const casts = all.map(({ name, cast }) => `${cast(`u.${name}`)} AS ${name}`)
   const sameRow = keys.map(({ name, type }, i) => `r.${name} = p.k${i + 1}::${type}`).join(' AND ')
   const names = keys.map(({ name }) => `r.${name}`).join(', ')
-  const assignments = columns.flatMap(({ unchanged, assign }) =>
-    Object.entries(assign).map(([name, value]) => {
-      const column = quote(name)
-      return `${column} = CASE WHEN ${unchanged} THEN ${value} ELSE r.${column} END`
-    }),
-  )
-  return `WITH page AS (
-      SELECT ${[...k, ...casts].join(', ')}
-        FROM unnest(${given.map((_, i) => `$${i + 1}::text[]`).join(', ')})
-        AS u(${given.join(', ')})
+  const wanted = sum(columns.map((column) => column.wanted))
+  const written = sum(columns.map((column) => column.written))
+  const places = k.map((name) => `p.${name}`).join(', ')
+  return `WITH page AS (${page}
     ), locked AS (
       SELECT p.*, r.ctid AS place FROM page p JOIN ${path} r ON ${sameRow}
       WHERE (${names}) >= (${endOfPage(keys, '')}) AND (${names}) <= (${endOfPage(keys, 'DESC')})
       ORDER BY ${names} FOR NO KEY UPDATE OF r SKIP LOCKED
     ), changed AS (
-      UPDATE ${path} r SET ${assignments.join(', ')}
+      UPDATE ${path} r SET ${assignments(columns)}
       FROM locked p WHERE r.ctid = p.place AND ${sameRow} AND (${columns.map(({ unchanged }) => unchanged).join(' OR ')})
-      RETURNING ${k.map((name) => `p.${name}`).join(', ')}, ${sum(columns.map(({ written }) => written))} AS done
-    ), answer AS (
-      SELECT ${k.join(', ')}, max(done) AS done, max(wanted) AS wanted FROM (
-        SELECT ${k.join(', ')}, 0 AS done, ${sum(columns.map(({ wanted }) => wanted))} AS wanted FROM page p
-        UNION ALL SELECT ${k.join(', ')}, done, 0 FROM changed
-      ) AS counted GROUP BY ${k.join(', ')}
-    ) SELECT sum(done)::text AS done, (json_agg(json_build_array(json_build_array(${k.join(', ')}),
-        wanted - done)) FILTER (WHERE done < wanted))::text AS left_rows FROM answer`
+      RETURNING ${places}, ${written} AS done
+    ), counted AS (
+      SELECT (SELECT coalesce(sum(done), 0) FROM changed) AS done,
+        (SELECT sum(${wanted}) FROM page p) AS wanted
+    ) SELECT done::text AS done, CASE WHEN done < wanted THEN (
+        SELECT json_agg(json_build_array(json_build_array(${places}), ${wanted} - coalesce(c.done, 0)))::text
+        FROM page p LEFT JOIN changed c ON ${k.map((name) => `c.${name} = p.${name}`).join(' AND ')}
+        WHERE coalesce(c.done, 0) < ${wanted}
+      ) END AS left_rows FROM counted`
+}
+
+/** A row may have kept some of its values only; one that stands alone was looked at already. */
+function assignments(columns: readonly ReplacedColumn[]): string {
+  const isAlone = columns.length === 1
+  const assigned = columns.flatMap(({ unchanged, assign }) =>
+    Object.entries(assign).map(([name, value]) => {
+      const column = quote(name)
+      const kept = isAlone ? value : `CASE WHEN ${unchanged} THEN ${value} ELSE r.${column} END`
+      return `${column} = ${kept}`
+    }),
+  )
+  return assigned.join(', ')
 }
 
 /**

@@ -5,7 +5,8 @@ import type { RowKey } from './key-columns'
 import type { Checkpoint, Ledger, Shard } from './ledger'
 import type { Pace } from './pace'
 import { readKeys, readRange } from './page-statement'
-import type { SourceRow, TableTask } from './table-task'
+import type { PageWork, TableTask } from './table-task'
+import { SAVEPOINT } from './write-apart'
 
 /** What the workers of one process share. */
 export interface ShardRun {
@@ -23,13 +24,21 @@ export interface ShardRun {
 const RETRY_AFTER_MS = [0, 100, 400]
 
 /**
- * A process that hangs within a page, or a machine that is gone without a word, must not hold its
- * locks for longer than its lease: PostgreSQL would wait for hours. And no page waits for the disk: a
- * server that crashes loses rows and cursor of its last pages together, and the commit that ends the
- * shard waits for all that came before it.
+ * What the transaction of a page begins with, in one message. A process that hangs within a page, or a
+ * machine that is gone without a word, must not hold its locks for longer than its lease: PostgreSQL
+ * would wait for hours. And no page waits for the disk: a server that crashes loses rows and cursor of
+ * its last pages together, and the commit that ends the shard waits for all that came before it.
  */
-const PAGE_SETTINGS = `SELECT set_config('idle_in_transaction_session_timeout', $1, true),
-    set_config('synchronous_commit', 'off', true)`
+function pageBegin(leaseSeconds: number): string {
+  return `SET LOCAL idle_in_transaction_session_timeout = ${leaseSeconds * 1000};
+    SET LOCAL synchronous_commit = off; ${SAVEPOINT}`
+}
+
+/** A page that was read and worked on, and that nothing was written of. */
+interface PreparedPage {
+  readonly work: PageWork
+  readonly place: Pick<Checkpoint, 'cursor' | 'settled'>
+}
 
 /** Works through a leased shard: its range, and then the rows that had to be left. */
 export async function runShard(run: ShardRun, task: TableTask, shard: Shard): Promise<void> {
@@ -52,22 +61,61 @@ export async function runShard(run: ShardRun, task: TableTask, shard: Shard): Pr
 }
 
 async function runRange(run: ShardRun, task: TableTask, shard: Shard): Promise<void> {
-  const { schema, ledger, options, pace, signal } = run
+  const pages = (signal: AbortSignal) => preparedPages(run, task, shard, signal)
+  for await (const page of oneAhead(pages, run.signal)) {
+    run.signal.throwIfAborted()
+    await writePage(run, shard, page)
+  }
+  await run.ledger.leaveRange(shard)
+}
+
+/** The pages of a range. */
+async function* preparedPages(
+  { schema, options, pace }: ShardRun,
+  task: TableTask,
+  shard: Shard,
+  signal: AbortSignal,
+): AsyncGenerator<PreparedPage, void> {
   let after = shard.cursor ?? shard.after
-  for (;;) {
+  for (let more = true; more; ) {
     signal.throwIfAborted()
     await pace.before(signal)
     const range = { after, upTo: shard.upTo }
-    const { rows, more } = await readRange(schema.query, task, range, options.batchSize)
-    const last = rows.at(-1)
-    if (last) {
-      await runPage(run, task, shard, rows, { cursor: last.key, settled: [] })
-      after = last.key
-      await pace.after(rows.length, signal)
+    const page = await readRange(schema.query, task, range, options.batchSize)
+    const cursor = page.rows.at(-1)?.key
+    if (cursor) {
+      yield { work: await task.work(page.rows), place: { cursor, settled: [] } }
+      after = cursor
+      await pace.after(page.rows.length, signal)
     }
-    if (!more) break
+    more = page.more
   }
-  await ledger.leaveRange(shard)
+}
+
+/**
+ * Has the next thing made while one is used: the database writes a page while this process works on the
+ * one behind it, and neither waits for the other.
+ *
+ * @param make - is told to stop where the things are used no further, and waited for
+ */
+async function* oneAhead<T>(
+  make: (signal: AbortSignal) => AsyncGenerator<T, void>,
+  signal: AbortSignal,
+): AsyncGenerator<T, void> {
+  const unused = new AbortController()
+  const things = make(AbortSignal.any([signal, unused.signal]))
+  let next = things.next()
+  try {
+    for (let one = await next; !one.done; one = await next) {
+      next = things.next()
+      // Told where it is awaited, and not before: what was made already is used.
+      next.catch(() => {})
+      yield one.value
+    }
+  } finally {
+    unused.abort()
+    await next.catch(() => {})
+  }
 }
 
 async function runLeft(run: ShardRun, task: TableTask, shard: Shard): Promise<void> {
@@ -81,7 +129,8 @@ async function runLeft(run: ShardRun, task: TableTask, shard: Shard): Promise<vo
       signal.throwIfAborted()
       await pace.before(signal)
       const { rows, settled } = await readKeys(schema.query, task, wanted)
-      await runPage(run, task, shard, rows, { cursor: null, settled })
+      const work = await task.work(rows)
+      await writePage(run, shard, { work, place: { cursor: null, settled } })
       after = settled.at(-1) as RowKey
       await pace.after(rows.length, signal)
     }
@@ -89,17 +138,14 @@ async function runLeft(run: ShardRun, task: TableTask, shard: Shard): Promise<vo
   }
 }
 
-async function runPage(
-  run: ShardRun,
-  task: TableTask,
+async function writePage(
+  { schema, ledger, options, onPage }: ShardRun,
   shard: Shard,
-  rows: readonly SourceRow[],
-  place: Pick<Checkpoint, 'cursor' | 'settled'>,
+  { work, place }: PreparedPage,
 ): Promise<void> {
-  const { schema, ledger, options, onPage } = run
-  const { failed, values, write } = await task.work(rows)
+  const { failed, values, write } = work
   const written = await schema.transaction(async (query) => {
-    await query(PAGE_SETTINGS, [String(options.leaseSeconds * 1000)])
+    await query(pageBegin(options.leaseSeconds), [])
     const result = options.dryRun ? { done: values, left: [] } : await write(query)
     const all = [...failed, ...(result.failed ?? [])]
     await ledger.checkpoint(query, shard, { ...result, ...place, failed: all })

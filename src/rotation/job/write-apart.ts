@@ -1,5 +1,6 @@
 import type { Query } from '../../key-store/store'
-import type { ReplacedRow, replaceRows } from './replace-rows'
+import type { ParameterRow } from './page-parameters'
+import type { replaceRows } from './replace-rows'
 import type { FailedValue, PageWritten } from './table-task'
 
 /** SQLSTATE codes of what the database refuses because of one row. */
@@ -11,28 +12,33 @@ type Refusal = 'unique' | 'constraint'
 export interface RefusedRow {
   readonly failed: FailedValue
   /** The row without the value that was refused; null where nothing of it is left to write. */
-  readonly rest: ReplacedRow | null
+  readonly rest: ParameterRow | null
 }
+
+/** What a page can be taken back to where the database refuses a row of it. */
+export const SAVEPOINT = 'SAVEPOINT mortise_page'
 
 /**
  * Writes a page of which a row that the database refuses fails alone: the page is divided until that row
  * is found, in savepoints of the page's transaction, a few statements for each such row.
+ *
+ * To be called where {@link SAVEPOINT} was set and nothing has been written since.
  *
  * @param refuse - is given a row, and the database's own words for what it violates
  * @param refusal - which violations those are: that it is not unique, or any constraint
  */
 export function writeApart(
   replace: ReturnType<typeof replaceRows>,
-  refuse: (row: ReplacedRow, detail: string) => RefusedRow,
+  refuse: (row: ParameterRow, detail: string) => RefusedRow,
   refusal: Refusal = 'unique',
-): (query: Query, rows: readonly ReplacedRow[]) => Promise<Required<PageWritten>> {
+): (query: Query, rows: readonly ParameterRow[]) => Promise<Required<PageWritten>> {
   const write = async (
     query: Query,
-    rows: readonly ReplacedRow[],
+    rows: readonly ParameterRow[],
   ): Promise<Required<PageWritten>> => {
     const [first, ...others] = rows
     if (first === undefined) return { done: 0, left: [], failed: [] }
-    const result = await inSavepoint(query, REFUSALS[refusal], () => replace(query, rows))
+    const result = await unlessRefused(query, REFUSALS[refusal], () => replace(query, rows))
     if (!('violated' in result)) return { ...result, failed: [] }
     if (others.length === 0) {
       const { failed, rest } = refuse(first, result.violated)
@@ -41,6 +47,7 @@ export function writeApart(
     }
     const half = Math.ceil(rows.length / 2)
     const a = await write(query, rows.slice(0, half))
+    await query(`RELEASE ${SAVEPOINT}; ${SAVEPOINT}`, [])
     const b = await write(query, rows.slice(half))
     return {
       done: a.done + b.done,
@@ -51,20 +58,17 @@ export function writeApart(
   return write
 }
 
-async function inSavepoint<T extends object>(
+async function unlessRefused<T extends object>(
   query: Query,
   refused: RegExp,
   work: () => Promise<T>,
 ): Promise<T | { readonly violated: string }> {
-  await query('SAVEPOINT mortise_page', [])
   try {
-    const result = await work()
-    await query('RELEASE SAVEPOINT mortise_page', [])
-    return result
+    return await work()
   } catch (error) {
     const { code, detail, constraint } = error as Record<string, unknown>
     if (!refused.test(String(code))) throw error
-    await query('ROLLBACK TO SAVEPOINT mortise_page', [])
+    await query(`ROLLBACK TO ${SAVEPOINT}`, [])
     return { violated: `${detail} ${constraint}` }
   }
 }

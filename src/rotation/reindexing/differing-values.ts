@@ -20,7 +20,7 @@ export async function differingValues(
     const { token, bucket } = writtenColumns(column)
     const rows = await query(statement(place, column), [
       ...place.keys.map((_, i) => own.map(({ row }) => row.key[i])),
-      ...(token === null ? [] : [own.map((value) => value.token)]),
+      ...(token === null ? [] : [own.map((value) => value.token?.toString('hex') ?? null)]),
       ...(bucket === null ? [] : [own.map((value) => value.bucket)]),
     ])
     differing.push(...rows.map(({ n }) => own[Number(n) - 1] as NextValue))

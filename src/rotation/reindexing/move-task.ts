@@ -68,7 +68,7 @@ function movedColumn(column: ChangingColumn, at: number, move: Move): ReplacedCo
   const wanted = `p.n${at + 1} IS NOT NULL`
   const pairs = pairedColumns(column)
   return {
-    parameters: [{ name: `n${at + 1}`, cast: (text) => text }],
+    parameters: [{ name: `n${at + 1}`, type: 'text' }],
     wanted,
     unchanged: wanted,
     assign: Object.fromEntries(

@@ -1,7 +1,7 @@
 import { tokenOf } from '../../blind-index/token'
+import { attempt } from '../../envelope/one-value'
 import type { KeyAccess, TokenKey } from '../../keys/access'
 import type { FailedValue, SourceRow } from '../job/table-task'
-import { attempt } from '../one-value'
 import { openRows } from '../open-rows'
 import { type ChangingColumn, writtenColumns } from './changing-table'
 
@@ -10,8 +10,8 @@ export interface NextValue {
   readonly row: SourceRow
   /** Place of the column in its table. */
   readonly at: number
-  /** Hex; null for a value that is NULL or shredded, and where no tokens are made. */
-  readonly token: string | null
+  /** Null for a value that is NULL or shredded, and where no tokens are made. */
+  readonly token: Buffer | null
   /** Text; null as the token. */
   readonly bucket: string | null
 }
@@ -69,7 +69,7 @@ function nextValue(
   const { token, bucket } = writtenColumns(column)
   const encoded = token === null ? null : next.encodeForToken(value)
   return {
-    token: key && encoded && tokenOf(key, encoded).toString('hex'),
+    token: key && encoded && tokenOf(key, encoded),
     bucket: bucket === null ? null : String(next.bucketOf(value)),
   }
 }

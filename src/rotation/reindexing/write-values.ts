@@ -1,4 +1,5 @@
-import type { ReplacedColumn, ReplacedRow } from '../job/replace-rows'
+import type { ParameterRow } from '../job/page-parameters'
+import type { ReplacedColumn } from '../job/replace-rows'
 import type { SourceRow } from '../job/table-task'
 import { quote } from '../table-path'
 import { type ChangingColumn, writtenColumns } from './changing-table'
@@ -10,24 +11,14 @@ export function nextColumn(column: ChangingColumn, at: number): ReplacedColumn {
   const n = at + 1
   const { token, bucket } = writtenColumns(column)
   const targets = [
-    ...(token === null
-      ? []
-      : [{ column: token, name: `t${n}`, cast: (text: string) => `decode(${text}, 'hex')` }]),
-    ...(bucket === null
-      ? []
-      : [
-          {
-            column: bucket,
-            name: `b${n}`,
-            cast: (text: string) => `${text}::${bucketType(column)}`,
-          },
-        ]),
+    ...(token === null ? [] : [{ column: token, name: `t${n}`, type: 'bytea' }]),
+    ...(bucket === null ? [] : [{ column: bucket, name: `b${n}`, type: bucketType(column) }]),
   ]
   const written = targets.map((one) => `r.${quote(one.column)} IS NOT DISTINCT FROM p.${one.name}`)
   return {
     parameters: [
-      { name: `x${n}`, cast: (text) => text },
-      ...targets.map(({ name, cast }) => ({ name, cast })),
+      { name: `x${n}`, type: 'text' },
+      ...targets.map(({ name, type }) => ({ name, type })),
     ],
     wanted: `p.x${n} IS NOT NULL`,
     unchanged: `r.xmin::text = p.x${n}`,
@@ -40,7 +31,7 @@ export function nextColumn(column: ChangingColumn, at: number): ReplacedColumn {
 export function parametersOf(
   columns: readonly ChangingColumn[],
   values: readonly NextValue[],
-): ReplacedRow[] {
+): ParameterRow[] {
   const byRow = new Map<SourceRow, NextValue[]>()
   for (const value of values) byRow.set(value.row, [...(byRow.get(value.row) ?? []), value])
   return [...byRow].map(([row, ofRow]) => ({

@@ -51,10 +51,9 @@ async function addOne(parameter = 'a'): Promise<JobDefinition> {
 
 async function countingTask(query: Query): Promise<TableTask> {
   const keys = await keyColumns(query, table)
-  const cast = (text: string): string => `${text}::integer`
   const replace = replaceRows(table, keys, [
     {
-      parameters: [{ name: 'o1', cast }],
+      parameters: [{ name: 'o1', type: 'integer' }],
       wanted: 'p.o1 IS NOT NULL',
       unchanged: 'r.n = p.o1',
       assign: { n: 'r.n + 1' },
@@ -111,9 +110,10 @@ describe('a job', () => {
     }
     await expect(run({ signal: abort.signal })).rejects.toThrow('stopped')
     const [job] = await execute('SELECT id FROM mortise_job')
+    // While the tenth page was worked on, the ninth was written.
     expect(await values()).toEqual([
-      [0, ROWS - 250],
-      [1, 250],
+      [0, ROWS - 225],
+      [1, 225],
     ])
     expect((await run()).jobId).toBe(job?.id)
     expect(await values()).toEqual([[1, ROWS]])
@@ -137,6 +137,25 @@ describe('a job', () => {
     }
     await expect(run()).rejects.toThrow('connection lost')
     expect(await values()).toEqual([[0, ROWS]])
+  })
+
+  it('that failed ends at once, however slow its pace', async () => {
+    target.before = (sql) => {
+      if (sql.includes('cursor_key = coalesce')) throw new Error('connection lost')
+    }
+    await expect(run({ rowsPerSecond: 1 })).rejects.toThrow('connection lost')
+  })
+
+  it('reads the page behind the one that is being written', async () => {
+    const seen: string[] = []
+    target.before = async (sql) => {
+      if (!sql.startsWith('WITH page') || seen.includes('written')) return
+      while (seen.length < 2) await new Promise((resolve) => setTimeout(resolve, 1))
+      seen.push('written')
+    }
+    during = () => void seen.push('worked on')
+    expect(await run()).toMatchObject({ done: ROWS, skipped: 0 })
+    expect(seen.slice(0, 3)).toEqual(['worked on', 'worked on', 'written'])
   })
 
   it('takes over from a worker that hangs, whose page is then refused', async () => {

@@ -1,0 +1,92 @@
+import type { RowKey } from './key-columns'
+
+/** One value of a row, as a statement over a page knows it. */
+export interface PageParameter {
+  readonly name: string
+  /** PostgreSQL's; values of `bytea` travel as bytes, those of any other type in its text form. */
+  readonly type: string
+}
+
+/** A row of a page: its key, and the values of all parameters in order; null for NULL. */
+export interface ParameterRow {
+  readonly key: RowKey
+  readonly parameters: readonly (string | Uint8Array | null)[]
+}
+
+/** How the rows of a page reach a statement, with a number of parameters that does not depend on them. */
+export interface PageParameters {
+  /** A SELECT of `k1`… as text, and of the parameters by their names. */
+  readonly sql: string
+  values(rows: readonly ParameterRow[]): unknown[]
+}
+
+/**
+ * An array for each column of the key and each parameter. The values of `bytea` are one parameter, one
+ * behind the other, with two arrays of where they begin and how long they are: drivers send bytes as they
+ * are, but arrays of them as text, two digits for each byte that this process writes and the database
+ * reads.
+ *
+ * @param keyColumns - how many columns the primary key has
+ */
+export function pageParameters(
+  keyColumns: number,
+  parameters: readonly PageParameter[],
+): PageParameters {
+  const keys = Array.from({ length: keyColumns }, (_, i) => `k${i + 1}`)
+  const given = [...keys.map(textArray), ...parameters.flatMap(arraysOf)]
+  const bytes = `$${given.length + 1}::bytea`
+  const values = parameters.map(({ name, type }) => {
+    if (type !== 'bytea') return `u.${name}::${type} AS ${name}`
+    return `substring(${bytes} from u.${name}_start for u.${name}_length) AS ${name}`
+  })
+  return {
+    sql: `SELECT ${[...keys, ...values].join(', ')}
+      FROM unnest(${given.map(({ type }, i) => `$${i + 1}::${type}[]`).join(', ')})
+        AS u(${given.map(({ name }) => name).join(', ')})`,
+    values: (rows) => {
+      const packed = packedBytes()
+      const arrays = parameters.flatMap(({ type }, at): unknown[] => {
+        const ofColumn = rows.map((row) => row.parameters[at] ?? null)
+        return type === 'bytea' ? packed.add(ofColumn as (Uint8Array | null)[]) : [ofColumn]
+      })
+      return [...keys.map((_, i) => rows.map(({ key }) => key[i])), ...arrays, ...packed.all()]
+    },
+  }
+}
+
+function textArray(name: string): PageParameter {
+  return { name, type: 'text' }
+}
+
+function arraysOf({ name, type }: PageParameter): PageParameter[] {
+  if (type !== 'bytea') return [textArray(name)]
+  return ['start', 'length'].map((part) => ({ name: `${name}_${part}`, type: 'integer' }))
+}
+
+interface PackedBytes {
+  /** @returns two arrays in PostgreSQL's text form: where each value begins, from 1 on, and its length */
+  add(values: readonly (Uint8Array | null)[]): string[]
+  /** All values that were added, one behind the other; nothing where no column of them was. */
+  all(): Buffer[]
+}
+
+function packedBytes(): PackedBytes {
+  const parts: Uint8Array[] = []
+  let length: number | undefined
+  return {
+    add: (values) => {
+      length ??= 0
+      const starts: (number | 'NULL')[] = []
+      const lengths: (number | 'NULL')[] = []
+      for (const value of values) {
+        starts.push(value === null ? 'NULL' : length + 1)
+        lengths.push(value?.length ?? 'NULL')
+        if (value === null) continue
+        parts.push(value)
+        length += value.length
+      }
+      return [`{${starts.join()}}`, `{${lengths.join()}}`]
+    },
+    all: () => (length === undefined ? [] : [Buffer.concat(parts, length)]),
+  }
+}

@@ -38,6 +38,8 @@ export interface FieldContext {
   readonly compressed: boolean
   /** 12 bytes, a function of domain and field id: safe because a DEK seals each field once. */
   readonly iv: Buffer
+  /** The IV as latin1 text, for sets of IVs. */
+  readonly ivText: string
   /** AAD up to the row id, without and with b1. */
   readonly aadPrefix: { readonly unpadded: Buffer; readonly padded: Buffer }
   /** The field in a page of the native path; see `NativePage.fieldIndex`. */
@@ -74,6 +76,7 @@ export function createFieldContext(declaration: FieldDeclaration): FieldContext 
     pad,
     compressed,
     iv,
+    ivText: iv.toString('latin1'),
     aadPrefix: { unpadded, padded: Buffer.concat([u8(b0 | PADDED), names]) },
     native: Buffer.concat([u8(flags), iv, u16(unpadded.length), unpadded]),
   }

@@ -143,15 +143,14 @@ function refuseRepeatedIv(values: readonly SealInput[]): void {
   if (values.length < 2) return
   const seen = new Set<string>()
   for (const { field } of values) {
-    const iv = field.iv.toString('latin1')
-    if (seen.has(iv)) {
+    if (seen.has(field.ivText)) {
       throw new MortiseError(
         'ERR_SEAL_REUSE',
         `${field.name} occurs twice in one record: seal each value as a record of its own`,
         { field: field.name },
       )
     }
-    seen.add(iv)
+    seen.add(field.ivText)
   }
 }
 

@@ -37,6 +37,8 @@ export function userProject(name: string): UserProject {
   mkdirSync(installed, { recursive: true })
   cpSync(join(ROOT, 'package.json'), join(installed, 'package.json'))
   cpSync(builtOnce(), join(installed, 'dist'), { recursive: true })
+  const addons = join(ROOT, 'prebuilds')
+  if (existsSync(addons)) cpSync(addons, join(installed, 'prebuilds'), { recursive: true })
   const project: UserProject = {
     folder,
     write(file, text) {

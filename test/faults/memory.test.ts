@@ -4,7 +4,12 @@ import { once } from 'node:events'
 import { openSync, readFileSync, readSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { unwrapKey } from '../../src/crypto/key-wrap'
+import { secretKey } from '../../src/crypto/secret-key'
+import { parseEnvelope } from '../../src/envelope/format'
+import { deriveRecordKey } from '../../src/envelope/record-key'
 import { fileKeyStore } from '../../src/key-store/file'
+import { deriveDataKey } from '../../src/keys/derive'
 import { inAppKeyProvider } from '../../src/providers/in-app'
 import { userProject } from '../built-package'
 
@@ -17,6 +22,8 @@ let folder: string
 let child: ChildProcessWithoutNullStreams
 let keys: Record<string, Buffer>
 let secret: Buffer
+/** Of some of the records that were sealed and opened: their DEKs, and what they were encrypted with. */
+let ofRecords: Record<string, Buffer>
 
 /** Reading the memory of a child needs Linux, and a system that lets a parent trace its child. */
 function canReadMemory(): boolean {
@@ -46,8 +53,27 @@ async function unwrappedKeys(): Promise<Record<string, Buffer>> {
   return found
 }
 
+/** Also adds the key that wraps DEKs, which leaves its KeyObject for each page of the native path. */
+async function keysOfRecords(): Promise<Record<string, Buffer>> {
+  const { keys: records } = await fileKeyStore(join(folder, 'keys.json')).loadKeys('default')
+  const kek = secretKey(keys['data KEK'] as Buffer)
+  const { dekWrapKey } = deriveDataKey(kek, records.find(({ purpose }) => purpose === 'data')!)
+  keys['DEK wrap key'] = dekWrapKey.export()
+  const found: Record<string, Buffer> = {}
+  const pages: Buffer[][] = JSON.parse(readFileSync(join(folder, 'pages.json'), 'utf8'))
+  for (const page of pages) {
+    for (const i of [0, 1, 100, 190, 198, 199, page.length - 1]) {
+      const dek = unwrapKey(dekWrapKey, parseEnvelope(Buffer.from(page[i]!)).wrappedDek)!
+      found[`DEK ${i} of ${page.length}`] = dek
+      const { encryptionKey } = deriveRecordKey(dek, 'default')
+      found[`encryption key ${i} of ${page.length}`] = encryptionKey.export()
+    }
+  }
+  return found
+}
+
 /** Which of the keys stand in the writable memory of the child. */
-function keysInMemory(): string[] {
+function keysInMemory(keys: Record<string, Buffer>): string[] {
   const memory = openSync(`/proc/${child.pid}/mem`, 'r')
   const found = new Set<string>()
   for (const line of readFileSync(`/proc/${child.pid}/maps`, 'utf8').trim().split('\n')) {
@@ -77,6 +103,7 @@ suite('memory of a process (skipped unless Linux lets a parent read /proc/PID/me
     child.stderr.pipe(process.stderr)
     await untilChildSays('open')
     keys = { 'root key': secret, ...(await unwrappedKeys()) }
+    ofRecords = await keysOfRecords()
   })
 
   afterAll(() => {
@@ -84,13 +111,19 @@ suite('memory of a process (skipped unless Linux lets a parent read /proc/PID/me
   })
 
   it('shows the keys while the keyring is open: the search itself works', () => {
-    expect(keysInMemory()).toEqual(['data KEK', 'index KEK', 'root key'])
+    expect(keysInMemory(keys)).toEqual(['DEK wrap key', 'data KEK', 'index KEK', 'root key'])
+  })
+
+  it('shows no key of a record that was sealed and opened, even then', () => {
+    expect(Object.keys(ofRecords).length).toBeGreaterThan(10)
+    expect(keysInMemory(ofRecords)).toEqual([])
   })
 
   it('shows none of them after the keyring was closed', async () => {
     child.stdin.write('go on\n')
     await untilChildSays('closed')
-    expect(keysInMemory()).toEqual([])
+    expect(keysInMemory(keys)).toEqual([])
+    expect(keysInMemory(ofRecords)).toEqual([])
   })
 
   it('shows none of them in a heap snapshot, in any spelling', () => {

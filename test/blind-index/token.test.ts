@@ -37,6 +37,14 @@ describe('tokenOf', () => {
     }
   })
 
+  it('is what tokensOf gives for each of many values', () => {
+    const key = tokenKey(20, 3)
+    const many = ['a', '', 'a', 'é'.repeat(1000)].map((text) => Buffer.from(`\x01${text}`))
+    const tokens = tokensOf(key, many)
+    expect(tokens).toEqual(many.map((one) => tokenOf(key, one)))
+    expect(tokensOf(key, [])).toEqual([])
+  })
+
   function binary(bytes: Uint8Array): string {
     return [...bytes].map((byte) => byte.toString(2).padStart(8, '0')).join('')
   }

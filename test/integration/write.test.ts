@@ -192,6 +192,7 @@ describe('an INSERT beside whose tuples there is more', () => {
     const named = builder.getQuery()
     expect(named.match(/:orm_param_\d+/g)).toHaveLength(parameters.length)
     expect(named.replace(/:orm_param_\d+/g, '$')).toBe(sql.replace(/\$\d+/g, '$'))
+    expect(JSON.stringify(Object.values(builder.getParameters()))).toBe(JSON.stringify(parameters))
   })
 })
 

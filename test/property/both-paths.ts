@@ -49,9 +49,8 @@ export async function openBothWays(
   inputs: readonly OpenInput[],
   as: OpenAs = 'value',
 ): Promise<unknown[]> {
-  const native = (await openPages(addon(), keyOf, inputs, as)).map(shown)
-  const javascript = inputs.map(openOne(keyOf, as)).map(shown)
-  expectSame(native, javascript)
+  const native = await openPages(addon(), keyOf, inputs, as)
+  expectSame(native, inputs.map(openOne(keyOf, as)))
   return native
 }
 
@@ -62,7 +61,8 @@ function shown(result: unknown): unknown {
 }
 
 /** As `toStrictEqual`, which takes seconds for thousands of Buffers; it only has to tell differences. */
-function expectSame(native: readonly unknown[], javascript: readonly unknown[]): void {
+export function expectSame(results: readonly unknown[], expected: readonly unknown[]): void {
+  const [native, javascript] = [results.map(shown), expected.map(shown)]
   if (isDeepStrictEqual(native, javascript)) return
   const at = native.findIndex((one, i) => !isDeepStrictEqual(one, javascript[i]))
   expect({ at, result: native[at] }).toStrictEqual({ at, result: javascript[at] })

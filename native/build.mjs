@@ -2,33 +2,45 @@
 //
 // Usage: node native/build.mjs [--install]
 //
-// With --install, as the package's install script, it does nothing where an addon is there that loads
-// and is as new as its sources, and never fails: without a compiler mortise works in JavaScript.
+// With --install, as the package's install script, it does nothing where an addon of these sources is
+// there that loads, and never fails: without a compiler mortise works in JavaScript.
 import { execFileSync } from 'node:child_process'
-import { copyFileSync, existsSync, mkdirSync, readdirSync, renameSync, statSync } from 'node:fs'
+import { createHash } from 'node:crypto'
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 
 const folder = import.meta.dirname
-const built = join(folder, 'build', 'Release', 'mortise.node')
-const addon = join(
-  ...[folder, '..', 'prebuilds', `${process.platform}-${process.arch}`, 'mortise.node'],
-)
+const working = join(folder, 'build')
+const target = join(folder, '..', 'prebuilds', `${process.platform}-${process.arch}`)
+const addon = join(target, 'mortise.node')
+/** Beside the addon: what it was built from. Times of files say nothing after an installation. */
+const stamp = join(target, 'sources.sha256')
+/** Of an installation, in milliseconds: node-gyp may wait for headers that it cannot download. */
+const PATIENCE_MS = 120_000
 const installing = process.argv.includes('--install')
 
 if (!installing) build()
 else if (!isCurrent()) tryToBuild()
 
 function isCurrent() {
-  if (!existsSync(addon)) return false
-  const newest = Math.max(...sources().map((file) => statSync(file).mtimeMs))
-  return statSync(addon).mtimeMs >= newest && loads()
+  return existsSync(stamp) && readFileSync(stamp, 'utf8') === hashOfSources() && loads()
 }
 
-function sources() {
-  return readdirSync(folder)
-    .filter((name) => /\.(c|h|gyp)$/.test(name))
-    .map((name) => join(folder, name))
+function hashOfSources() {
+  const hash = createHash('sha256')
+  const sources = readdirSync(folder).filter((name) => /\.(c|h|gyp)$/.test(name))
+  for (const name of sources.sort()) hash.update(name).update(readFileSync(join(folder, name)))
+  return hash.digest('hex')
 }
 
 /** In a process of its own: an addon that is loaded cannot be replaced on every platform. */
@@ -52,14 +64,21 @@ function tryToBuild() {
 
 function build() {
   const options = ['--directory', folder, ...headers()]
-  execFileSync(process.execPath, [nodeGyp(), 'rebuild', '--silent', ...options], {
-    // The demo's JSON document is alone on stdout; a failed attempt is told in one line.
-    stdio: ['ignore', installing ? 'ignore' : 2, installing ? 'ignore' : 2],
-  })
-  mkdirSync(dirname(addon), { recursive: true })
-  // A process may have the old one loaded: it keeps that file.
-  copyFileSync(built, `${addon}.new`)
-  renameSync(`${addon}.new`, addon)
+  // The demo's JSON document is alone on stdout; a failed attempt is told in one line.
+  const output = installing ? 'ignore' : 2
+  try {
+    execFileSync(process.execPath, [nodeGyp(), 'rebuild', '--silent', ...options], {
+      stdio: ['ignore', output, output],
+      ...(installing ? { timeout: PATIENCE_MS } : {}),
+    })
+    mkdirSync(target, { recursive: true })
+    // A process may have the old one loaded: it keeps that file.
+    copyFileSync(join(working, 'Release', 'mortise.node'), `${addon}.new`)
+    renameSync(`${addon}.new`, addon)
+    writeFileSync(stamp, hashOfSources())
+  } finally {
+    rmSync(working, { recursive: true, force: true })
+  }
 }
 
 /** The headers that Node was installed with, where it was: node-gyp would download them. */

@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { describe, expect, inject, it } from 'vitest'
 import { run } from './command'
@@ -8,14 +8,27 @@ const root = resolve(__dirname, '../..')
 const tarball = inject('tarball')
 const files = tarball.files.map(({ path }) => path)
 
+const ADDON = `prebuilds/${process.platform}-${process.arch}/mortise.node`
+const built = existsSync(resolve(root, ADDON)) || process.env.MORTISE_REQUIRE_NATIVE === '1'
+
 /** About twice of what is there: a bundled dependency or a forgotten fixture goes over it. */
 const MAX_PACKED_BYTES = 800_000
 
 describe('the tarball', () => {
-  it('holds compiled code, documentation and nothing else', () => {
-    const expected =
-      /^(dist\/[a-z0-9/-]+\.(js|mjs|d\.ts|d\.mts)|docs\/[a-z0-9/-]+\.md|(README|CHANGELOG|SECURITY)\.md|LICENSE|package\.json)$/
-    expect(files.filter((path) => !expected.test(path))).toEqual([])
+  it('holds compiled code, documentation, the native path and nothing else', () => {
+    const expected = [
+      /^dist\/[a-z0-9/-]+\.(js|mjs|d\.ts|d\.mts)$/,
+      /^docs\/[a-z0-9/-]+\.md$/,
+      /^native\/([a-z]+\.[ch]|binding\.gyp|build\.mjs)$/,
+      /^prebuilds\/[a-z0-9-]+\/(mortise\.node|sources\.sha256)$/,
+      /^((README|CHANGELOG|SECURITY)\.md|LICENSE|package\.json)$/,
+    ]
+    expect(files.filter((path) => !expected.some((kind) => kind.test(path)))).toEqual([])
+  })
+
+  it.runIf(built)('holds the addon of this platform (skipped where it is not built)', () => {
+    const sources = readdirSync(resolve(root, 'native')).map((name) => `native/${name}`)
+    expect(files).toEqual(expect.arrayContaining([ADDON, ...sources]))
   })
 
   it('holds every file that package.json points at', () => {
@@ -42,7 +55,7 @@ describe('the tarball', () => {
   })
 
   it('knows no path of the machine that built it', () => {
-    const compiled = files.filter((path) => path.startsWith('dist/'))
+    const compiled = files.filter((path) => /^(dist|prebuilds)\//.test(path))
     expect(compiled.length).toBeGreaterThan(0)
     const telling = compiled.filter((path) => readFileSync(resolve(root, path)).includes(root))
     expect(telling).toEqual([])

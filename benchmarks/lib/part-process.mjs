@@ -2,6 +2,8 @@
 import { conditions } from './conditions.mjs'
 import { hasNativePath } from './native.mjs'
 
+// Whoever forked it is gone, or has what it wanted.
+process.once('disconnect', () => process.exit())
 process.once('message', async ({ part, options }) => {
   const { run } = await import(`../parts/${part}.mjs`)
   const { tables, measurements = {}, measured = {}, conditions: more } = await run(options)

@@ -12,8 +12,8 @@ import { COLUMNS, EXACT, RANGE, textsOf } from './rows.mjs'
 export const KEK_VERSIONS = 3
 
 /**
- * `columns(isIndexed)` and `indices(isIndexed)` declare the entities, `rowAt(id)` gives what is
- * inserted, `changed(text)` what a city is set to, `textOf(stored)` what a read value says.
+ * `columns(isIndexed)` and `indices(isIndexed)` declare the entities, `rowAt(id, isIndexed)` gives what is
+ * inserted, `changed(text)` what a city is set to, `textsIn(found)` what read rows say.
  */
 export const contenders = {
   async plain() {
@@ -91,6 +91,7 @@ export const contenders = {
       indices: () => [],
       nextKey: () => rotateKek(keyring, { purpose: 'data' }),
       calls: () => calls.dataCalls,
+      closeKeys: () => keyring.close(),
     }
   },
 }

@@ -19,25 +19,32 @@ export async function open({ contender: name, url, rows, changes, secret }) {
       .initialize()
   const dataSource = await connect({ synchronize: true })
   const [bare, indexed] = ['bare', 'indexed'].map((table) => dataSource.getRepository(table))
-  for (let version = 1; version <= (contender.nextKey ? KEK_VERSIONS : 1); version++) {
-    if (version > 1) await contender.nextKey()
-    await insert(bare, rowsOf(version))
-  }
+  await fill()
   await dataSource.query('VACUUM ANALYZE bare')
   let round = 0
 
-  /** All rows, or the share of them that is written under one KEK. */
-  function rowsOf(version) {
-    const all = [...chunksOf(rows, (id) => contender.rowAt(id, false))]
-    if (version === undefined || !contender.nextKey) return all
-    return all.filter((_, chunk) => chunk % KEK_VERSIONS === version - 1)
+  function chunks(isIndexed) {
+    return [...chunksOf(rows, (id) => contender.rowAt(id, isIndexed))]
+  }
+
+  /** In equal shares under each version of the KEK, where there is one. */
+  async function fill() {
+    const versions = contender.nextKey ? KEK_VERSIONS : 1
+    const all = chunks(false)
+    for (let version = 0; version < versions; version++) {
+      if (version > 0) await contender.nextKey()
+      await insert(
+        bare,
+        all.filter((_, i) => i % versions === version),
+      )
+    }
   }
 
   async function insertAgain(repository, isIndexed) {
     const { tableName } = repository.metadata
     await dataSource.query(`TRUNCATE ${tableName}`)
-    const chunks = [...chunksOf(rows, (id) => contender.rowAt(id, isIndexed))]
-    return timed(() => insert(repository, chunks))
+    const made = chunks(isIndexed)
+    return timed(() => insert(repository, made))
   }
 
   const operations = {
@@ -49,6 +56,7 @@ export async function open({ contender: name, url, rows, changes, secret }) {
         return { ...took, calls: contender.calls() }
       } finally {
         await fresh.destroy()
+        await contender.closeKeys()
       }
     },
     hold: async () => ({ ms: await longestHold(() => bare.find()) }),
@@ -81,8 +89,15 @@ export async function open({ contender: name, url, rows, changes, secret }) {
     },
     /** @returns `ms` and `processorMs`, and for cold keys `calls` to the provider for data KEKs */
     measure: (operation) => operations[operation](),
-    /** Compares every row that is stored with what was written last. */
+    /** Compares every row that is stored with what was written last, and counts the indexes. */
     async verify() {
+      const [{ count }] = await dataSource.query(
+        `SELECT count(*)::int AS count FROM pg_indexes WHERE tablename = 'indexed'`,
+      )
+      // With that of the primary key.
+      if (count !== (contender.indexed === false ? 1 : 3)) {
+        throw new Error(`${name} has ${count} indexes`)
+      }
       for (const repository of [bare, indexed]) {
         const found = await repository.find({ order: { id: 'ASC' } })
         if (repository === bare && found.length !== rows) throw new Error(`${name} lost rows`)

@@ -11,7 +11,7 @@ import {
 } from '../../../dist/index.mjs'
 
 const require = createRequire(import.meta.url)
-const { tokenOf } = require('../../../dist/blind-index/token.js')
+const { tokensOf } = require('../../../dist/blind-index/token.js')
 const { createKeyRequest } = require('../../../dist/envelope/key-request.js')
 const { openMany } = require('../../../dist/envelope/open-many.js')
 const { sealRecords } = require('../../../dist/envelope/seal.js')
@@ -83,7 +83,11 @@ async function records(keyring) {
       return sealed.map((_, row) => texts.slice(row * width, (row + 1) * width))
     },
     openingOf,
-    tokens: (texts) => texts.map((text) => tokenOf(tokenKey, fields[0].field.encodeForToken(text))),
+    tokens: (texts) =>
+      tokensOf(
+        tokenKey,
+        texts.map((text) => fields[0].field.encodeForToken(text)),
+      ),
   }
 }
 

@@ -37,9 +37,11 @@ export function describeSchema(
 async function onMaster<T>(dataSource: DataSource, work: (query: Query) => Promise<T>): Promise<T> {
   const runner = dataSource.createQueryRunner('master')
   try {
-    // Without a structured result, UPDATE and DELETE answer with rows and their number.
+    // Without a structured result, UPDATE and DELETE answer with rows and their number. Without a list of
+    // parameters, as pg-native would prepare the statement, and then takes only one in a message.
     return await work(async (sql, parameters) => {
-      return (await runner.query(sql, [...parameters], true)).records
+      const given = parameters.length === 0 ? undefined : [...parameters]
+      return (await runner.query(sql, given, true)).records
     })
   } finally {
     await runner.release()

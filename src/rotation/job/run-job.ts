@@ -181,8 +181,9 @@ async function planJob(
   const tables = []
   const shards = []
   for (const task of tasks) {
-    tables.push({ table: tableLabel(task.table), ...(await task.count()) })
-    shards.push(...(await planShards(query, task, rows)))
+    const [count, planned] = await Promise.all([task.count(), planShards(query, task, rows)])
+    tables.push({ table: tableLabel(task.table), ...count })
+    shards.push(...planned)
   }
   return { tables, shards }
 }

@@ -4,9 +4,9 @@ import type { CheckedOptions } from './job-options'
 import type { RowKey } from './key-columns'
 import type { Checkpoint, Ledger, Shard } from './ledger'
 import type { Pace } from './pace'
+import { SAVEPOINT } from './page-savepoint'
 import { readKeys, readRange } from './page-statement'
 import type { PageWork, TableTask } from './table-task'
-import { SAVEPOINT } from './write-apart'
 
 /** What the workers of one process share. */
 export interface ShardRun {

@@ -1,5 +1,6 @@
 import type { Query } from '../../key-store/store'
 import type { ParameterRow } from './page-parameters'
+import { SAVEPOINT } from './page-savepoint'
 import type { replaceRows } from './replace-rows'
 import type { FailedValue, PageWritten } from './table-task'
 
@@ -14,9 +15,6 @@ export interface RefusedRow {
   /** The row without the value that was refused; null where nothing of it is left to write. */
   readonly rest: ParameterRow | null
 }
-
-/** What a page can be taken back to where the database refuses a row of it. */
-export const SAVEPOINT = 'SAVEPOINT mortise_page'
 
 /**
  * Writes a page of which a row that the database refuses fails alone: the page is divided until that row

@@ -1,14 +1,17 @@
 import type { EntityMetadata, ObjectLiteral } from 'typeorm'
-import { type EncryptedColumn, sealedColumnsOf } from './encrypted-column'
+import { sealedColumnsOf } from './encrypted-column'
 import type { ColumnMetadata } from './internals'
 
-const inserted = new WeakSet<ObjectLiteral>()
+/** Entities that a statement inserted without the property. */
+const leftOut = new WeakMap<ColumnMetadata, WeakSet<ObjectLiteral>>()
 
 /** Notes an entity that a statement inserts: what it leaves undefined is NULL in the database as well. */
 export function noteInserted(metadata: EntityMetadata, entity: ObjectLiteral | undefined): void {
-  const isLeft = ({ property }: EncryptedColumn) =>
-    property.isNullable && property.getEntityValue(entity as ObjectLiteral) === undefined
-  if (entity && sealedColumnsOf(metadata).some(isLeft)) inserted.add(entity)
+  if (!entity) return
+  for (const { property } of sealedColumnsOf(metadata)) {
+    if (!property.isNullable || property.getEntityValue(entity) !== undefined) continue
+    leftOut.get(property)?.add(entity)
+  }
 }
 
 let latest: WeakRef<ObjectLiteral> | undefined
@@ -29,6 +32,8 @@ function refTo(entity: ObjectLiteral): WeakRef<ObjectLiteral> {
  */
 export function keepUndefined(column: ColumnMetadata): void {
   let asked: WeakRef<ObjectLiteral> | undefined
+  const isNull = new WeakSet<ObjectLiteral>()
+  leftOut.set(column, isNull)
   const get = column.getEntityValue.bind(column)
   const set = column.setEntityValue.bind(column)
   column.getEntityValue = (entity, transform) => {
@@ -37,7 +42,8 @@ export function keepUndefined(column: ColumnMetadata): void {
     return value
   }
   column.setEntityValue = (entity, value) => {
-    const unknown = value === null && asked?.deref() === entity && !inserted.has(entity)
+    // Once: what is written into the property later is not NULL any more.
+    const unknown = value === null && asked?.deref() === entity && !isNull.delete(entity)
     asked = undefined
     if (!unknown) set(entity, value)
   }

@@ -78,6 +78,19 @@ describe('a value that an entity was not loaded with survives two saves', () => 
   })
 })
 
+describe('a value that an entity was inserted with survives two saves without it', () => {
+  it('beside one that was left out and is given later', async () => {
+    const member = members().create({ id: 2, ward: 'A', email: 'b@x.org', income: 7 })
+    await members().save(member)
+    expect(member.pin).toBeNull()
+    await members().save(Object.assign(member, { pin: '43' }))
+    await saveTwice(Object.assign(member, { income: undefined, pin: undefined }))
+    expect(
+      await members().findOne({ where: { id: 2 }, select: { id: true, income: true, pin: true } }),
+    ).toEqual(expect.objectContaining({ income: 7, pin: '43' }))
+  })
+})
+
 describe('null is written where it was given', () => {
   it('by create, merge and preload, with its index columns', async () => {
     const made = members().create({ id: 1, email: null, address: { street: null } })

@@ -1,10 +1,9 @@
 import { expect, test } from 'vitest'
 import type { NativeAddon } from '../../src/crypto/native'
+import { PAGE_BYTES } from '../../src/crypto/native-page'
 import { OVERHEAD_BYTES } from '../../src/envelope/format'
 import { sealPages } from '../../src/envelope/seal-pages'
 import { testField, testKey } from './keys'
-
-const MiB = 1 << 20
 
 /** Seals nothing, and notes the input of each page. */
 function notingAddon(): { addon: NativeAddon; inputs: number[] } {
@@ -19,7 +18,7 @@ function notingAddon(): { addon: NativeAddon; inputs: number[] } {
 
 test('pages of long values have few of them: all of a page is in memory at once, and two gigabytes are refused', async () => {
   const { addon, inputs } = notingAddon()
-  const bytes = Buffer.alloc(MiB / 4)
+  const bytes = Buffer.alloc(PAGE_BYTES / 4)
   const value = { field: testField(), flags: 0, bytes, rowId: undefined }
   const records = Array.from({ length: 21 }, () => ({ key: testKey('a'), values: [value] }))
   const sealed = await sealPages(addon, records, (memory) => memory.fill(1))

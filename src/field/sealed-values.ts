@@ -43,7 +43,11 @@ export async function sealValues(
     values: [{ field: context, encoded: encoded! }],
   }))
   const sealed = (await sealRecords(records)).values()
-  return values.map(({ encoded }) => (encoded === null ? null : sealed.next().value![0]!))
+  // Copies: an envelope that came natively is a view of its page, and an application that keeps it would
+  // keep the page, or take all others along where it transfers it to another thread.
+  return values.map(({ encoded }) =>
+    encoded === null ? null : Buffer.from(sealed.next().value![0]!),
+  )
 }
 
 /** Opens envelopes; keys that are not in memory are fetched with one query for each kind. */

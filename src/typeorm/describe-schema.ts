@@ -37,11 +37,9 @@ export function describeSchema(
 async function onMaster<T>(dataSource: DataSource, work: (query: Query) => Promise<T>): Promise<T> {
   const runner = dataSource.createQueryRunner('master')
   try {
-    // Without a structured result, UPDATE and DELETE answer with rows and their number. Without a list of
-    // parameters, as pg-native would prepare the statement, and then takes only one in a message.
+    // Without a structured result, UPDATE and DELETE answer with rows and their number.
     return await work(async (sql, parameters) => {
-      const given = parameters.length === 0 ? undefined : [...parameters]
-      return (await runner.query(sql, given, true)).records
+      return (await runner.query(sql, [...parameters], true)).records
     })
   } finally {
     await runner.release()

@@ -190,6 +190,7 @@ function overrideInitialize(dataSource: DataSource, runtime: Runtime, required: 
     await initialize()
     const queryRunner = dataSource.createQueryRunner()
     try {
+      checkDriver(await queryRunner.connect())
       await runtime.prepare(sessionOf(queryRunner))
     } catch (error) {
       if (required || !MAY_COME_LATER.includes((error as MortiseError).code)) {
@@ -202,6 +203,22 @@ function overrideInitialize(dataSource: DataSource, runtime: Runtime, required: 
     }
     return dataSource
   }
+}
+
+/**
+ * TypeORM takes pg-native wherever it is installed, which sends bytes as a C string: what follows a zero
+ * byte is lost, and what is no UTF-8 replaced, so that no envelope could ever be opened.
+ *
+ * @param client - of `pg`, or of a module that stands in for it
+ * @throws ERR_CONFIG
+ */
+function checkDriver(client: object): void {
+  if (!('native' in client)) return
+  throw new MortiseError(
+    'ERR_CONFIG',
+    'pg-native is installed, and TypeORM uses it; it does not send bytes as they are, and every ' +
+      'encrypted value would be lost: uninstall pg-native',
+  )
 }
 
 function overrideStart(dataSource: DataSource, started: () => void): void {

@@ -1,4 +1,3 @@
-import { Client } from 'pg'
 import { MoreThan } from 'typeorm'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { census, disableKey, rewrap, rotateKek } from '../../src/rotation'
@@ -44,28 +43,4 @@ describe('a rotation of the KEK', () => {
     const [person] = await people.findBy({ email: 'P7@example.com' })
     expect(person).toMatchObject({ id: 7, income: 5_000_000, surname: 'Abel', version: 2 })
   })
-})
-
-/** As pg-native does it, which TypeORM takes wherever it is installed: also an empty list is a list. */
-class PreparingClient extends Client {
-  // biome-ignore lint/suspicious/noExplicitAny: pg has one method for all forms of a statement
-  override query(text: any, values?: any, done?: any): any {
-    if (typeof text !== 'string' || !Array.isArray(values)) return super.query(text, values, done)
-    return super.query({ text, values, queryMode: 'extended' } as never, done)
-  }
-}
-
-it('works with a driver that prepares each statement that comes with parameters', async () => {
-  const fresh = await createDatabase()
-  const { dataSource, keyring } = await setUp(fresh.url, [Person, Pet], {
-    extra: { Client: PreparingClient },
-  })
-  try {
-    await dataSource.getRepository(Pet).insert({ id: 1, name: 'Rex', weight: 7 })
-    await rotateKek(keyring, { purpose: 'data' })
-    expect(await rewrap(dataSource)).toMatchObject({ done: 2, failedCount: 0 })
-  } finally {
-    await dataSource.destroy()
-    await fresh.drop()
-  }
 })

@@ -1,5 +1,6 @@
 import 'reflect-metadata'
 import { PGlite } from '@electric-sql/pglite'
+import { Client } from 'pg'
 import {
   Column,
   DataSource,
@@ -55,6 +56,15 @@ function person(id: number): Partial<Person> {
 }
 
 describe('connections', () => {
+  it('are refused where pg-native makes them, which does not send bytes as they are', async () => {
+    class NativeClient extends Client {
+      readonly native = {}
+    }
+    const refused = open([Person, Pet], makeKeyring(), { extra: { Client: NativeClient } })
+    await expect(refused).rejects.toMatchObject({ code: 'ERR_CONFIG' })
+    await expect(refused).rejects.toThrow(/uninstall pg-native/)
+  })
+
   it('does not wait for itself where the pool has one connection', async () => {
     const source = await open([Person, Pet], makeKeyring(), { poolSize: 1 })
     const repository = source.getRepository(Person)

@@ -106,7 +106,9 @@ async function rewrapPage(
   const [{ rewrap }, info] = [OPERATIONS, recordInfo(target.domain)]
   const page = new NativePage(addon, rewrap, info, to - from, (to - from) * HEAD_BYTES)
   const field = page.keyIndex({ idBytes: target.idBytes, key: target.dekWrapKey })
-  const places: number[] = []
+  /** Which of the page's values a head became. */
+  const values = new Map<number, number>()
+  let last: Uint8Array | null = null
   for (let place = from; place < to; place++) {
     const head = heads[place] ?? null
     if (head === null) continue
@@ -114,21 +116,28 @@ async function rewrapPage(
       const source = sourceOf(head)
       if (source === null) return null
       if (!isMovedNatively(head, source, target)) return rewrapKeyBlock(head, source, target)
-      const key = page.keyIndex({ idBytes: source.idBytes, key: source.dekWrapKey })
-      page.add({ key, field, value: head })
-      places.push(place)
+      if (!isEqual(head, last)) {
+        const key = page.keyIndex({ idBytes: source.idBytes, key: source.dekWrapKey })
+        page.add({ key, field, value: head })
+        last = head
+      }
+      values.set(place, page.count - 1)
       return null
     })
   }
-  if (places.length === 0) return
+  if (values.size === 0) return
   const output = await page.run(to - from === heads.length)
-  const statuses = places.length * KEY_BLOCK_BYTES
-  places.forEach((place, i) => {
-    const start = i * KEY_BLOCK_BYTES
-    const isDone = output[statuses + i] !== FAILED
+  for (const [place, value] of values) {
+    const start = value * KEY_BLOCK_BYTES
+    const isDone = output[page.count * KEY_BLOCK_BYTES + value] !== FAILED
     const block = output.subarray(start, start + KEY_BLOCK_BYTES)
     blocks[place] = isDone ? block : decryptionFailed(undefined)
-  })
+  }
+}
+
+/** Fields that were written together have equal heads: the work is done once for all of them. */
+function isEqual(head: Uint8Array, last: Uint8Array | null): boolean {
+  return last !== null && asBuffer(head).equals(last)
 }
 
 /** What a provider wrapped is in this process already; what is of no length of a head is refused. */
@@ -144,8 +153,7 @@ async function inJavaScript(
   const blocks: NewKeyBlock[] = []
   let last: Uint8Array | null = null
   await inSlices(heads, (head) => {
-    // Fields that were written together have equal heads: the work is done once for all of them.
-    if (head && last && asBuffer(head).equals(last)) blocks.push(blocks.at(-1) as NewKeyBlock)
+    if (head && isEqual(head, last)) blocks.push(blocks.at(-1) as NewKeyBlock)
     else blocks.push(head && attempt(() => moved(head, sourceOf, target)))
     last = head
   })

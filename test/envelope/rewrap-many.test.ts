@@ -1,4 +1,5 @@
 import { beforeEach, describe, expect, test, vi } from 'vitest'
+import * as keyWrap from '../../src/crypto/key-wrap'
 import * as native from '../../src/crypto/native'
 import { encodeValue } from '../../src/envelope/codec'
 import { rewrapKeyBlock, rewrapKeyBlockByProvider } from '../../src/envelope/rewrap'
@@ -8,6 +9,7 @@ import { MortiseError } from '../../src/errors'
 import type { DataKey, ProviderKey, SealingKey } from '../../src/keys/access'
 import { testField, testKey, testProvider, testSubjectKey } from './keys'
 
+vi.mock('../../src/crypto/key-wrap', { spy: true })
 vi.mock('../../src/crypto/native', { spy: true })
 
 const [first, second, to] = [testKey('old'), testKey('older'), testKey('new')]
@@ -69,6 +71,23 @@ describe.each(['natively where it can be', 'in JavaScript'])(
           ),
         ),
       )
+    })
+
+    test('is worked on once for the fields of one record', async () => {
+      const heads = await headsOf(first, 2)
+      const addon = native.nativeAddon()
+      const values: number[] = []
+      const run: native.NativeAddon['run'] = (...page) => {
+        values.push(page[4].length / 6)
+        return (addon as native.NativeAddon).run(...page)
+      }
+      if (addon) vi.mocked(native.nativeAddon).mockReturnValue({ ...addon, run })
+      vi.mocked(keyWrap.unwrapKey).mockClear()
+      const blocks = await rewrapKeyBlocks(heads, movingTo(to))
+      expect(blocks).toEqual(heads.map((head) => rewrapKeyBlock(head, first, to)))
+      if (addon) expect(values).toEqual([2])
+      // Six for the comparison.
+      expect(keyWrap.unwrapKey).toHaveBeenCalledTimes(6 + (addon ? 0 : 2))
     })
 
     test('leaves what is NULL, current, or under the key of a subject', async () => {

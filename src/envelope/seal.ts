@@ -54,7 +54,12 @@ export interface SealRecord {
  * @see docs/format.md "Sealing"
  */
 export async function sealRecords(records: readonly SealRecord[]): Promise<Buffer[][]> {
-  return sealPrepared(records.map(prepareRecord))
+  const prepared: PreparedRecord<SealingKey>[] = []
+  // Compressing is work too.
+  await inSlices(records, (record) => {
+    prepared.push(prepareRecord(record))
+  })
+  return sealPrepared(prepared)
 }
 
 /**
@@ -66,7 +71,10 @@ export async function sealRecords(records: readonly SealRecord[]): Promise<Buffe
 export async function sealEach(
   records: readonly SealRecord[],
 ): Promise<(Buffer[] | MortiseError)[]> {
-  const prepared = records.map((record) => valueOrError(() => prepareRecord(record)))
+  const prepared: (PreparedRecord<SealingKey> | MortiseError)[] = []
+  await inSlices(records, (record) => {
+    prepared.push(valueOrError(() => prepareRecord(record)))
+  })
   const sound = prepared.flatMap((one) => (one instanceof MortiseError ? [] : [one]))
   const sealed = await sealPrepared(sound)
   const envelopes = sealed.values()

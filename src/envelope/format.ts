@@ -19,6 +19,8 @@ export const PROVIDER_WRAPPED = 0x08
 
 const KNOWN_FLAGS = ROW_BOUND | PADDED | SUBJECT_KEY | PROVIDER_WRAPPED
 const KIND_FLAGS = SUBJECT_KEY | PROVIDER_WRAPPED
+/** The magic ends here. */
+export const FLAGS_OFFSET = 1
 /** Magic and flags end here. */
 export const KEY_ID_OFFSET = 2
 /** The key id ends here; a provider's wrap begins with its length. */
@@ -141,7 +143,9 @@ function headParts(bytes: Buffer, { flags, wrapStart, wrapEnd, end }: HeadLayout
  * @throws ERR_ENVELOPE_MALFORMED for anything else that format 1 cannot be
  */
 export function checkPrefix(bytes: Uint8Array, field?: string): number {
-  const [magic = 0, flags = 0] = bytes
+  // Not destructured: an iterator for each value is what a page would notice.
+  const magic = bytes[0] ?? 0
+  const flags = bytes[1] ?? 0
   if (magic >> 4 !== MAGIC >> 4) throw malformed(field, 'it does not begin with the envelope mark')
   if (magic !== MAGIC) throw unknownVersion(field)
   if ((flags & ~KNOWN_FLAGS) !== 0)

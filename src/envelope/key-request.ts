@@ -1,7 +1,7 @@
 import { asBuffer } from '../bytes'
 import type { KeyRequest } from '../keys/access'
 import type { FieldContext } from './field-context'
-import { checkPrefix, keyKind, parseEnvelope, readKeyId } from './format'
+import { checkPrefix, FLAGS_OFFSET, keyKind, parseEnvelope, readKeyId, WRAP_OFFSET } from './format'
 import { checkFlags } from './open'
 
 /** Collects what a page of envelopes needs, before any of them is opened. */
@@ -15,7 +15,7 @@ export interface KeyRequestBuilder {
   add(envelope: Uint8Array, field: FieldContext): void
   readonly request: KeyRequest
   /** Whether no envelope was added. */
-  readonly isEmpty: boolean
+  isEmpty(): boolean
 }
 
 /** Makes an empty collector; see {@link KeyRequestBuilder}. */
@@ -23,11 +23,15 @@ export function createKeyRequest(): KeyRequestBuilder {
   const data = new Set<string>()
   const subject = new Set<string>()
   const provider = new Map<string, Map<string, Uint8Array>>()
+  let last: Uint8Array | undefined
   return {
     add(envelope, field) {
       const flags = checkPrefix(envelope, field.name)
       checkFlags(flags, field)
       const kind = keyKind(flags)
+      // Values that follow each other mostly name the same key: no text is made of its id then.
+      if (kind !== 'provider' && last && sameKey(last, envelope)) return
+      last = envelope
       const id = readKeyId(envelope)
       if (kind === 'data') data.add(id)
       else if (kind === 'subject') subject.add(id)
@@ -38,8 +42,14 @@ export function createKeyRequest(): KeyRequestBuilder {
       }
     },
     request: { data, subject, provider },
-    get isEmpty() {
+    isEmpty() {
       return data.size === 0 && subject.size === 0 && provider.size === 0
     },
   }
+}
+
+/** Compares flags and key id; where the flags differ, the key may be the same nevertheless. */
+function sameKey(a: Uint8Array, b: Uint8Array): boolean {
+  for (let i = FLAGS_OFFSET; i < WRAP_OFFSET; i++) if (a[i] !== b[i]) return false
+  return true
 }

@@ -63,7 +63,7 @@ export async function openValues(
   )
   const needed = createKeyRequest()
   for (const envelope of envelopes) if (envelope !== null) needed.add(envelope, context)
-  if (needed.isEmpty) return values.map(() => null)
+  if (needed.isEmpty()) return values.map(() => null)
   const keys = await access.keysFor(needed.request)
   const refs = await subjectRefs(access, values)
   const inputs: OpenInput[] = []

@@ -30,7 +30,7 @@ export function fieldRecord(
 
 function blank(domain: string, kind: IndexRecord['kind'], name: string): IndexRecord {
   const unset = { indexKeyId: null, normaliser: null, bits: null, range: null, group: null }
-  return { domain, kind, name, generation: 1, ...unset, state: 'active' }
+  return { domain, kind, name, generation: 1, state: 'active', ...unset }
 }
 
 /** What every subject_ref of a domain is made with; `indexKeyId` is left `null`. */

@@ -25,12 +25,14 @@ export interface Target extends ColumnPlace {
  */
 export function compileCondition(builder: object, place: ColumnPlace, value: unknown): Condition {
   const internals = internalsOf(builder)
+  const { alias, column } = place
   const target: Target = {
-    ...place,
-    sqlOf: (column) => columnSql({ alias: place.alias, builder: internals }, column),
+    alias,
+    column,
+    sqlOf: (one) => columnSql({ alias, builder: internals }, one),
     parameter: (one) => internals.createParameter(one),
   }
-  return compilePredicate(target, predicateOf(place.column.field, value))
+  return compilePredicate(target, predicateOf(column.field, value))
 }
 
 /**
@@ -135,8 +137,11 @@ function membershipTest(field: Field, values: readonly unknown[]): Test {
     return (value) => values.some((one) => compareValues(field.type, value, one) === 0)
   // A set: a list of n values that finds n rows would otherwise take n² comparisons.
   const keyOf = (value: unknown) => field.encodeForToken(value).toString('latin1')
-  const keys = new Set(values.map(keyOf))
-  return (value) => keys.has(keyOf(value))
+  let keys: ReadonlySet<string> | undefined
+  return (value) => {
+    keys ??= new Set(values.map(keyOf))
+    return keys.has(keyOf(value))
+  }
 }
 
 /** Where a bucket begins at the bound, `>=` and `<` ask for whole buckets, and the database decides. */

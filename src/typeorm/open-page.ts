@@ -1,17 +1,18 @@
 import { createKeyRequest, type KeyRequestBuilder } from '../envelope/key-request'
-import { createOpener, decryptionFailed, keyNameOf, type Opener } from '../envelope/open'
-import { fromStored, toStored } from '../envelope/stored-form'
+import { decryptionFailed, keyNameOf } from '../envelope/open'
+import { type OpenInput, openMany } from '../envelope/open-many'
+import { fromStored } from '../envelope/stored-form'
+import { isMortiseError, type MortiseError } from '../errors'
 import type { Session } from '../key-store/store'
 import type { OpeningKeys } from '../keys/access'
 import { subjectShredded } from '../keys/key-use'
 import type { EncryptedColumn } from './encrypted-column'
 import type { RawRow } from './internals'
-import { openOrSeal } from './open-values'
+import { sealedOrThrow } from './open-values'
 import { Opened } from './placeholder'
 import { rowIdOf } from './row-column'
 import type { Runtime } from './runtime'
-import { isSealed } from './sealed'
-import { type SubjectColumn, subjectIdOf } from './subject-column'
+import { subjectIdOf } from './subject-column'
 
 /** Where the envelopes of one column are in the rows of a page. */
 export interface PageColumn {
@@ -24,13 +25,15 @@ export interface PageColumn {
   readonly rowKey: string | null
 }
 
-/** What the values of one page are opened with. */
-interface Page {
-  readonly keys: OpeningKeys
-  readonly opener: Opener
-  readonly refs: ReadonlyMap<string, Buffer>
-  readonly shredded: Runtime['shredded']
-  readonly damaged: Runtime['damaged']
+/** One stored value of a page. */
+interface Cell extends OpenInput {
+  readonly row: RawRow
+  readonly place: PageColumn
+  readonly envelope: Buffer
+  /** The envelope as its column stores it. */
+  readonly stored: unknown
+  /** Known once the page is read. */
+  subjectRef: Buffer | undefined
 }
 
 /**
@@ -51,98 +54,99 @@ export async function openPage(
 ): Promise<void> {
   if (rows.length === 0 || columns.length === 0) return
   await runtime.prepare(session)
-  const needed = collectKeys(runtime, rows, columns)
-  if (needed.isEmpty) return
+  const needed = createKeyRequest()
+  const cells = collectCells(runtime, rows, columns, needed)
+  if (cells.length === 0) return
   const keys = await runtime.keys.keysFor(needed.request, session)
-  const subjects = collectSubjects(rows, columns)
-  const refs = await subjectRefs(runtime, subjects, session)
-  const { shredded, damaged } = runtime
-  const page = { keys, opener: createOpener(keys.keyOf), refs, shredded, damaged }
-  for (const row of rows) {
-    for (const column of columns) {
-      const sealed = row[column.key]
-      if (!Buffer.isBuffer(sealed)) continue
-      const value = openOrSeal(page.damaged, column.column, sealed, () =>
-        openCell(page, row, column, sealed),
-      )
-      row[column.key] = new Opened(value, toStored(sealed, column.column.form))
-    }
-  }
+  const ofSubjects = columns.some(({ column }) => column.subject !== null)
+  const inputs = ofSubjects ? await withSubjects(runtime, cells, keys, session) : cells
+  const values = await openMany(keys.keyOf, inputs)
+  inputs.forEach((cell, i) => {
+    const value = values[i]
+    if (isMortiseError(value)) refuse(runtime, cell, value)
+    else settle(cell, value)
+  })
 }
 
-function openCell(page: Page, row: RawRow, place: PageColumn, sealed: Buffer): unknown {
-  const { field, context, subject } = place.column
-  const rowId = rowIdAt(row, place)
-  if (!subject) return page.opener.open(sealed, context, rowId)
-  const { id } = keyNameOf(sealed, field.name)
-  const shreddedAt = page.keys.shreddedAt(id)
-  if (shreddedAt) {
-    if (page.shredded === 'null') return null
-    throw subjectShredded(id, shreddedAt, field.name)
-  }
-  const owner = subjectOfRow(row, place, subject)
-  const ref = owner === null ? undefined : page.refs.get(owner)
-  // A value whose row lost its subject is one that was moved, not one that cannot be asked for yet.
-  if (ref === undefined) throw decryptionFailed(field.name)
-  return page.opener.open(sealed, context, rowId, ref)
+function settle({ row, place, stored }: Cell, value: unknown): void {
+  row[place.key] = new Opened(value, stored)
 }
 
-function rowIdAt(row: RawRow, { rowKey, column }: PageColumn): Buffer | undefined {
-  if (!column.row) return undefined
-  return rowIdOf(column.row, row[rowKey as string]) ?? undefined
-}
-
-function subjectOfRow(row: RawRow, { subjectKey }: PageColumn, subject: SubjectColumn) {
-  return subjectIdOf(subject, row[subjectKey as string])
-}
-
-function collectSubjects(rows: readonly RawRow[], columns: readonly PageColumn[]): Set<string> {
-  const subjects = new Set<string>()
-  for (const place of columns) {
-    const { subject } = place.column
-    if (!subject) continue
-    for (const row of rows) {
-      if (!Buffer.isBuffer(row[place.key])) continue
-      const id = subjectOfRow(row, place, subject)
-      if (id !== null) subjects.add(id)
-    }
-  }
-  return subjects
-}
-
-async function subjectRefs(
-  { keys }: Runtime,
-  subjects: ReadonlySet<string>,
-  session: Session,
-): Promise<ReadonlyMap<string, Buffer>> {
-  return subjects.size === 0 ? new Map() : keys.subjectRefs(subjects, session)
+function refuse({ damaged }: Runtime, cell: Cell, error: MortiseError): void {
+  settle(cell, sealedOrThrow(damaged, cell.place.column, cell.envelope, error))
 }
 
 /** Notes the keys of all envelopes; what is none is sealed or thrown before any key is looked up. */
-function collectKeys(
+function collectCells(
   { damaged }: Runtime,
   rows: readonly RawRow[],
   columns: readonly PageColumn[],
-): KeyRequestBuilder {
-  const needed = createKeyRequest()
+  needed: KeyRequestBuilder,
+): Cell[] {
+  const cells: Cell[] = []
   for (const row of rows) {
-    for (const { key, column } of columns) {
-      const value = row[key]
+    for (const place of columns) {
+      const value = row[place.key]
       if (value === null || value === undefined || value instanceof Opened) continue
-      const envelope = openOrSeal(damaged, column, value, () => {
-        const bytes = reviveEnvelope(value, column)
-        needed.add(bytes, column.context)
-        return bytes
-      })
-      row[key] = isSealed(envelope) ? new Opened(envelope, value) : envelope
+      const { column } = place
+      try {
+        const envelope = reviveEnvelope(value, column)
+        needed.add(envelope, column.context)
+        cells.push(cellOf(row, place, envelope, value))
+      } catch (error) {
+        row[place.key] = new Opened(sealedOrThrow(damaged, column, value, error), value)
+      }
     }
   }
-  return needed
+  return cells
+}
+
+function cellOf(row: RawRow, place: PageColumn, envelope: Buffer, value: unknown): Cell {
+  const { row: bound, context: field, form } = place.column
+  const rowId = bound ? (rowIdOf(bound, row[place.rowKey as string]) ?? undefined) : undefined
+  const stored = form === 'text' ? value : envelope
+  return { row, place, envelope, stored, field, rowId, subjectRef: undefined }
 }
 
 /** Rows of the query cache went through JSON: `{ type: 'Buffer', data: […] }`. */
 function reviveEnvelope(value: unknown, { field, form }: EncryptedColumn): Buffer {
+  if (form === 'bytea' && Buffer.isBuffer(value)) return value
   const { type, data } = value as { type?: unknown; data?: unknown }
   const cached = type === 'Buffer' && Array.isArray(data) ? Buffer.from(data) : value
   return fromStored(cached, form, field.name)
+}
+
+/** The cells that can be opened, with the refs of their rows' subjects; the others are settled. */
+async function withSubjects(
+  runtime: Runtime,
+  cells: readonly Cell[],
+  keys: OpeningKeys,
+  session: Session,
+): Promise<Cell[]> {
+  const owners = cells.map(ownerOf)
+  const subjects = new Set(owners.filter((owner) => owner !== null))
+  const refs = subjects.size === 0 ? NO_REFS : await runtime.keys.subjectRefs(subjects, session)
+  return cells.filter((cell, i) => {
+    const { field, envelope } = cell
+    if (!field.subject) return true
+    const { id } = keyNameOf(envelope, field.name)
+    const shreddedAt = keys.shreddedAt(id)
+    if (shreddedAt) {
+      if (runtime.shredded === 'null') settle(cell, null)
+      else refuse(runtime, cell, subjectShredded(id, shreddedAt, field.name))
+      return false
+    }
+    const owner = owners[i]
+    cell.subjectRef = typeof owner === 'string' ? refs.get(owner) : undefined
+    if (cell.subjectRef !== undefined) return true
+    // A value whose row lost its subject is one that was moved, not one that cannot be asked for yet.
+    refuse(runtime, cell, decryptionFailed(field.name))
+    return false
+  })
+}
+
+const NO_REFS: ReadonlyMap<string, Buffer> = new Map()
+
+function ownerOf({ row, place: { column, subjectKey } }: Cell): string | null {
+  return column.subject && subjectIdOf(column.subject, row[subjectKey as string])
 }

@@ -16,26 +16,23 @@ const OF_ONE_VALUE: readonly MortiseErrorCode[] = [
 export type DamagedValues = 'throw' | 'sealed'
 
 /**
- * Opens one stored value, or says what is wrong with it.
+ * What stands for a stored value that does not open.
  *
- * @returns what `open` gives; a {@link Sealed} where it does not open and the runtime asks for one
- * @throws what `open` throws, naming the property
+ * @param error - why it does not
+ * @returns a {@link Sealed} where the runtime asks for one
+ * @throws `error`, naming the property
  */
-export function openOrSeal<Value>(
+export function sealedOrThrow(
   damaged: DamagedValues,
   { field: { name } }: EncryptedColumn,
   stored: unknown,
-  open: () => Value,
-): Value | Sealed {
-  try {
-    return open()
-  } catch (error) {
-    if (!isMortiseError(error)) throw error
-    if (damaged === 'sealed' && OF_ONE_VALUE.includes(error.code)) {
-      return new Sealed({ field: name, code: error.code, stored })
-    }
-    throw error.field === undefined ? named(error, name) : error
+  error: unknown,
+): Sealed {
+  if (!isMortiseError(error)) throw error
+  if (damaged === 'sealed' && OF_ONE_VALUE.includes(error.code)) {
+    return new Sealed({ field: name, code: error.code, stored })
   }
+  throw error.field === undefined ? named(error, name) : error
 }
 
 function named({ code, message, retryable }: MortiseError, field: string): MortiseError {

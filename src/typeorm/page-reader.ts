@@ -11,7 +11,7 @@ import {
   type SelectInternals,
 } from './internals'
 import { openPage, type PageColumn } from './open-page'
-import { Opened } from './placeholder'
+import { ADDED, Opened } from './placeholder'
 import { type Plan, planField } from './plan'
 import { type Runtime, sessionOf } from './runtime'
 import type { PageReader } from './select-state'
@@ -42,15 +42,26 @@ export function selectedColumns(builder: object, extras: ExtraColumns): PageColu
     const encrypted = encryptedColumnsOf(alias.metadata)
     if (encrypted.length === 0) return []
     const selects = internals.buildEscapedEntityColumnSelects(alias.name, alias.metadata)
+    const names = namesOf(selects)
     return encrypted.flatMap((column) => {
       const sql = columnSql({ alias: alias.name, builder: internalsOf(builder) }, column.main)
-      const select = selects.find(({ selection }) => selection === sql)
-      if (!select) return []
-      const place = { alias: alias.name, column }
-      return [{ ...place, key: select.aliasName, ...rowKeysOf(builder, place, extras, selects) }]
+      const key = names.get(sql)
+      if (key === undefined) return []
+      return [pageColumn(builder, { alias: alias.name, column }, key, extras, names)]
     })
   })
 }
+
+/** The name in the raw row of each expression, the first one where there are several. */
+function namesOf(selects: readonly SelectedColumn[]): ReadonlyMap<string, string> {
+  const names = new Map<string, string>()
+  for (const { selection, aliasName } of selects) {
+    if (!names.has(selection)) names.set(selection, aliasName)
+  }
+  return names
+}
+
+const NO_NAMES: ReadonlyMap<string, string> = new Map()
 
 /** An encrypted column that is selected for mortise alone, with the subject and key of its row. */
 export function extraColumn(
@@ -60,23 +71,24 @@ export function extraColumn(
 ): PageColumns[number] {
   const target = { alias: place.alias, builder: internalsOf(builder) }
   const key = extras.select(columnSql(target, place.column.main))
-  return { ...place, key, ...rowKeysOf(builder, place, extras, []) }
+  return pageColumn(builder, place, key, extras, NO_NAMES)
 }
 
-/** The names in the raw row of the subject and the key of a place, which are selected along with it. */
-function rowKeysOf(
+/** A column with the names in the raw row of its subject and of the row's key, which are selected along. */
+function pageColumn(
   builder: object,
-  { alias, column: { subject, row } }: ColumnPlace,
+  { alias, column }: ColumnPlace,
+  key: string,
   extras: ExtraColumns,
-  selects: readonly SelectedColumn[],
-): Pick<PageColumn, 'subjectKey' | 'rowKey'> {
-  const nameOf = (column: ColumnMetadata | undefined): string | null => {
-    if (!column) return null
-    const sql = columnSql({ alias, builder: internalsOf(builder) }, column)
-    const select = selects.find(({ selection }) => selection === sql)
-    return select?.aliasName ?? extras.select(sql)
+  names: ReadonlyMap<string, string>,
+): PageColumns[number] {
+  const nameOf = (other: ColumnMetadata | undefined): string | null => {
+    if (!other) return null
+    const sql = columnSql({ alias, builder: internalsOf(builder) }, other)
+    return names.get(sql) ?? extras.select(sql)
   }
-  return { subjectKey: nameOf(subject?.column), rowKey: nameOf(row?.column) }
+  const subjectKey = nameOf(column.subject?.column)
+  return { alias, column, key, subjectKey, rowKey: nameOf(column.row?.column) }
 }
 
 /** Columns added to a SELECT under names that no application uses. */
@@ -87,7 +99,7 @@ export class ExtraColumns {
   select(sql: string): string {
     const known = this.#bySql.get(sql)
     if (known) return known
-    const name = `mortise$${this.#bySql.size}`
+    const name = `${ADDED}${this.#bySql.size}`
     this.#bySql.set(sql, name)
     return name
   }
@@ -104,10 +116,6 @@ export class ExtraColumns {
   /** Puts the expressions into a SELECT list; TypeORM does not hydrate raw expressions. */
   addTo(map: ExpressionMap): void {
     for (const [selection, aliasName] of this.#bySql) map.selects.push({ selection, aliasName })
-  }
-
-  removeFrom(rows: readonly RawRow[]): void {
-    for (const row of rows) for (const name of this.#bySql.values()) delete row[name]
   }
 }
 
@@ -126,9 +134,7 @@ export function createPageReader(reading: PageReading): PageReader {
       for (const row of kept) {
         if (contradicts(plan.condition, evidence(row))) throw indexMismatch(plan)
       }
-      const sorted = sortRows(kept, sort)
-      extras.removeFrom(sorted)
-      return sorted
+      return sortRows(kept, sort)
     },
   }
 }
@@ -143,37 +149,45 @@ function decides(column: PageColumns[number], { condition }: Plan): boolean {
   return visit(condition)
 }
 
-/** Reads values and flags of raw rows for the condition tree. */
+/** Reads values and flags of raw rows for the condition tree; what it gives for a row holds until the next. */
 export function evidenceOf(
   columns: PageColumns,
   { condition }: Plan,
   extras: ExtraColumns,
 ): (row: RawRow) => Evidence {
-  const keys = new Map(columns.map((one) => [placeKey(one), one.key]))
-  const flags = flagNames(condition, extras)
-  return (row) => ({
+  const names = evidenceNames(columns, condition, extras)
+  let row: RawRow = {}
+  const evidence: Evidence = {
     valueOf(place) {
-      const key = keys.get(placeKey(place))
+      const key = names.values.get(place)
       const cell = key === undefined ? undefined : row[key]
       return cell instanceof Opened ? cell.needed() : cell
     },
     flagOf(part) {
-      const name = flags.get(part)
+      const name = names.flags.get(part)
       return name === undefined ? undefined : row[name] === true
     },
-  })
+  }
+  return (one) => {
+    row = one
+    return evidence
+  }
 }
 
-function flagNames(condition: Plan['condition'], extras: ExtraColumns): Map<object, string> {
-  const names = new Map<object, string>()
+/** Where the values of atoms and the flags of parts are in a raw row. */
+function evidenceNames(columns: PageColumns, condition: Plan['condition'], extras: ExtraColumns) {
+  const keys = new Map(columns.map((one) => [placeKey(one), one.key]))
+  const values = new Map<ColumnPlace, string | undefined>()
+  const flags = new Map<Plan['condition'], string>()
   const visit = (part: Plan['condition']): void => {
     // The superset of a lossy part may read like a plain part beside it, and is no answer.
-    const name = isLossy(part) ? undefined : extras.nameOf(flagSql(part))
-    if (name) names.set(part, name)
+    const flag = isLossy(part) ? undefined : extras.nameOf(flagSql(part))
+    if (flag) flags.set(part, flag)
     if ('parts' in part) part.parts.forEach(visit)
+    else if (part.kind !== 'plain') values.set(part, keys.get(placeKey(part)))
   }
   visit(condition)
-  return names
+  return { values, flags }
 }
 
 /** A part of a condition as a boolean column: NULL means that it does not hold. */

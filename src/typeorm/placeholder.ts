@@ -204,12 +204,16 @@ export class Opened {
   }
 }
 
-/** Gives the rows of `getRawAndEntities()` their ciphertext back. */
+/** What the names of columns begin with that mortise adds to a SELECT: no application uses them. */
+export const ADDED = 'mortise$'
+
+/** Gives the rows of `getRawAndEntities()` their ciphertext back, and takes added columns out of them. */
 export function restoreEnvelopes(rows: readonly Record<string, unknown>[]): void {
   for (const row of rows) {
     for (const key in row) {
       const cell = row[key]
       if (cell instanceof Opened) row[key] = cell.sealed
+      else if (key.startsWith(ADDED)) delete row[key]
     }
   }
 }

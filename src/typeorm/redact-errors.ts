@@ -13,21 +13,33 @@ const FINDERS = ['findOneOrFail', 'findOneByOrFail'] as const
  * class.
  */
 export function redactNotFound(manager: EntityManager): EntityManager {
-  const finders = manager as unknown as Record<string, (...parameters: never[]) => Promise<unknown>>
+  const finders = manager as unknown as Record<string, Finder | undefined>
   for (const name of FINDERS) {
-    const find = finders[name]?.bind(manager)
-    if (!find) continue
-    finders[name] = async (...parameters) => {
-      try {
-        return await find(...parameters)
-      } catch (error) {
-        if (!(error instanceof EntityNotFoundError)) throw error
-        const source = (manager as { dataSource?: DataSource }).dataSource ?? manager.connection
-        throw redactCriteria(error, source)
-      }
-    }
+    const find = finders[name]
+    if (find) finders[name] = redactingFinder(find)
   }
   return manager
+}
+
+type Finder = (this: EntityManager, ...parameters: never[]) => Promise<unknown>
+
+/** TypeORM makes a manager for each query: what its finders have in common is made once. */
+const redactingFinders = new WeakMap<Finder, Finder>()
+
+function redactingFinder(find: Finder): Finder {
+  const known = redactingFinders.get(find)
+  if (known) return known
+  const redacted: Finder = async function (...parameters) {
+    try {
+      return await find.apply(this, parameters)
+    } catch (error) {
+      if (!(error instanceof EntityNotFoundError)) throw error
+      const source = (this as { dataSource?: DataSource }).dataSource ?? this.connection
+      throw redactCriteria(error, source)
+    }
+  }
+  redactingFinders.set(find, redacted)
+  return redacted
 }
 
 function redactCriteria(error: EntityNotFoundError, dataSource: DataSource): EntityNotFoundError {

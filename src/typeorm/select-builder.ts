@@ -8,6 +8,7 @@ import {
 import { countMatches, findPageKeys } from './candidates'
 import { type Condition, supersetSql } from './condition'
 import { encryptedIn } from './condition-column'
+import { entitySelects } from './entity-selects'
 import { findCondition } from './find-where'
 import { freshPlan } from './fresh-indexes'
 import { hideValues } from './hide-values'
@@ -19,12 +20,17 @@ import { applyPlan, type Plan, planField, planOf, readsEncrypted } from './plan'
 import { refuseQuery } from './predicate'
 import { cloneMap, pageReading, singleStatement, windowOf, withinKeys } from './reading'
 import { redactParameters } from './redact-errors'
-import { rewriteOnInstance, whileSending } from './rewritten-builder'
+import { rewriteOnInstance, whileSending, withoutCacheKey } from './rewritten-builder'
 import { resolvedStatement, runtimeOf } from './runtime'
-import { shareState, standIn, stateOf } from './select-state'
+import { shareState, standIn, stateOf, withoutRaw } from './select-state'
 import { rewriteStatement } from './sql/rewrite-statement'
 import { canBeSure, narrowToSure } from './sure-rows'
 import { EncryptedUpdateBuilder } from './update-builder'
+
+/** What TypeORM selects for an alias; it does not export the type of its members. */
+type EntitySelects = ReturnType<
+  SelectQueryBuilder<ObjectLiteral>['buildEscapedEntityColumnSelects']
+>
 
 /**
  * SELECT over encrypted properties: conditions and order are rewritten to the hidden columns, pages
@@ -136,8 +142,11 @@ export class EncryptedSelectBuilder<E extends ObjectLiteral> extends SelectQuery
   }
 
   override getQueryAndParameters(): [string, unknown[]] {
-    const { prepared } = stateOf(this)
-    return prepared ?? whileSending(this, () => super.getQueryAndParameters())
+    const { prepared, reader } = stateOf(this)
+    if (prepared) return prepared
+    const statement = whileSending(this, () => super.getQueryAndParameters())
+    if (reader && !dataSourceOf(this).queryResultCache) withoutCacheKey(statement[1])
+    return statement
   }
 
   /** TypeORM awaits no hook before it streams: tokens are made first. */
@@ -174,15 +183,32 @@ export class EncryptedSelectBuilder<E extends ObjectLiteral> extends SelectQuery
     return withinKeys(this, plan, runtime, keys, load)
   }
 
+  protected override buildEscapedEntityColumnSelects(
+    alias: string,
+    metadata: EntityMetadata,
+  ): EntitySelects {
+    const make = () => super.buildEscapedEntityColumnSelects(alias, metadata)
+    return entitySelects(this, alias, metadata, make)
+  }
+
   protected override async loadRawResults(queryRunner: QueryRunner): Promise<RawRow[]> {
     const rows = await super.loadRawResults(queryRunner)
     const { reader } = stateOf(this)
     return reader ? reader.read(rows, queryRunner) : rows
   }
 
+  override getMany(): Promise<E[]> {
+    return withoutRaw(this, () => super.getMany())
+  }
+
+  override getOne(): Promise<E | null> {
+    return withoutRaw(this, () => super.getOne())
+  }
+
   override async getRawAndEntities<T = unknown>(): Promise<{ entities: E[]; raw: T[] }> {
-    const result = await super.getRawAndEntities()
-    restoreEnvelopes(result.raw)
+    const { rawIsUnseen } = stateOf(this)
+    const result = await super.getRawAndEntities<T>()
+    if (!rawIsUnseen) restoreEnvelopes(result.raw as RawRow[])
     return result
   }
 

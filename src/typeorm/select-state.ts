@@ -15,6 +15,8 @@ export interface SelectState {
   lastCondition: Condition | undefined
   /** Set while entities are loaded: what to do with raw rows. Unset, rows stay ciphertext. */
   reader: PageReader | undefined
+  /** Set while TypeORM is called for entities alone. */
+  rawIsUnseen: boolean
   /** The builder that this one is a clone of. */
   clonedFrom: object | undefined
   /** Set while a statement is rendered that goes to the database next. */
@@ -35,6 +37,7 @@ export function stateOf(builder: object): SelectState {
       conditions: new Map(),
       lastCondition: undefined,
       reader: undefined,
+      rawIsUnseen: false,
       clonedFrom: undefined,
       sending: false,
       prepared: undefined,
@@ -48,8 +51,8 @@ export function stateOf(builder: object): SelectState {
 /** Gives a clone or sub-builder the conditions that its SQL texts refer to. */
 export function shareState(from: object, to: object): void {
   const { conditions, reader, rendering } = stateOf(from)
-  const own = { clonedFrom: from, sending: false, prepared: undefined, lastCondition: undefined }
-  states.set(to, { conditions, reader, rendering, ...own })
+  const own = { sending: false, prepared: undefined, lastCondition: undefined, rawIsUnseen: false }
+  states.set(to, { conditions, reader, rendering, clonedFrom: from, ...own })
 }
 
 /**
@@ -61,11 +64,19 @@ export function standIn<B extends object>(
   changes: object,
   state: Partial<SelectState>,
 ): B {
-  const copy = Object.create(
-    Object.getPrototypeOf(builder),
-    Object.getOwnPropertyDescriptors(builder),
-  )
+  const copy = Object.assign(Object.create(Object.getPrototypeOf(builder)), builder, changes)
   shareState(builder, copy)
   Object.assign(stateOf(copy), { clonedFrom: undefined, ...state })
-  return Object.assign(copy, changes)
+  return copy
+}
+
+/** TypeORM takes entities from `getRawAndEntities()`, which it calls at once, and drops the raw rows. */
+export function withoutRaw<T>(builder: object, load: () => T): T {
+  const state = stateOf(builder)
+  state.rawIsUnseen = true
+  try {
+    return load()
+  } finally {
+    state.rawIsUnseen = false
+  }
 }

@@ -13,10 +13,10 @@ export interface SortKey {
   readonly nullsFirst: boolean
 }
 
-/** Sorts stably: rows that are equal under all keys stay in the database's order. */
-export function sortRows(rows: readonly RawRow[], keys: readonly SortKey[]): RawRow[] {
-  if (keys.length === 0) return [...rows]
-  return [...rows].sort((a, b) => {
+/** Sorts in place, stably: rows that are equal under all keys stay in the database's order. */
+export function sortRows(rows: RawRow[], keys: readonly SortKey[]): RawRow[] {
+  if (keys.length === 0) return rows
+  return rows.sort((a, b) => {
     for (const key of keys) {
       const order = compareBy(key, a[key.key], b[key.key])
       if (order !== 0) return order

@@ -16,10 +16,10 @@ const sealSubject = () => sealRecord(subject, [{ field: ofSubject, encoded }])[0
 describe('a key request', () => {
   test('is empty until an envelope is added', () => {
     const builder = createKeyRequest()
-    expect(builder.isEmpty).toBe(true)
+    expect(builder.isEmpty()).toBe(true)
     expect(builder.request).toEqual({ data: new Set(), subject: new Set(), provider: new Map() })
     builder.add(seal(), field)
-    expect(builder.isEmpty).toBe(false)
+    expect(builder.isEmpty()).toBe(false)
   })
 
   test('names every key once, each under its kind', () => {
@@ -38,7 +38,7 @@ describe('a key request', () => {
     const { key } = testProvider('p')
     if (kind === 'subject') builder.add(sealSubject(), ofSubject)
     else builder.add((await sealRecordByProvider(key, [{ field, encoded }]))[0]!, field)
-    expect(builder.isEmpty).toBe(false)
+    expect(builder.isEmpty()).toBe(false)
   })
 
   test('lists each wrapped DEK of a provider once: fields of one record share theirs', async () => {
@@ -95,6 +95,6 @@ describe('refused, with nothing noted', () => {
     const matching = expect.objectContaining({ code, field: 'Person.name' })
     expect(() => builder.add(envelope, target)).toThrow(matching)
     expect(() => builder.add(envelope, target)).toThrow(refusal(code as never))
-    expect(builder.isEmpty).toBe(true)
+    expect(builder.isEmpty()).toBe(true)
   })
 })

@@ -170,6 +170,27 @@ describe('parameters', () => {
   })
 })
 
+describe('parameters of a statement that is sent', () => {
+  it('show subscribers a digest too, whatever TypeORM makes of them before', async () => {
+    const seen: string[] = []
+    const subscribers = setup.dataSource.subscribers
+    subscribers.push({
+      beforeQuery: ({ parameters }) => void seen.push(JSON.stringify(parameters)),
+    })
+    try {
+      for (const email of [EMAIL, EMAIL, `a${EMAIL}`]) await people().findOneBy({ email })
+    } finally {
+      subscribers.pop()
+    }
+    const [first, same, other] = seen
+    expect(seen).toHaveLength(3)
+    expect(JSON.parse(first as string)).toEqual([expect.any(String)])
+    expect(same).toBe(first)
+    expect(other).not.toBe(first)
+    expectNoPlaintext(seen.join())
+  })
+})
+
 describe('errors', () => {
   const absent = { email: `nobody.${EMAIL}`, surname: SURNAME }
 

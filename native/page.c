@@ -153,8 +153,9 @@ struct page *page_create(enum operation operation, const struct bytes given[ARGU
     copies[i] = size;
     size += aligned(given[i].length);
   }
-  uint8_t *memory = calloc(1, size);
+  uint8_t *memory = malloc(size);
   if (memory == NULL) return refuse(NULL, "out of memory", problem);
+  memset(memory, 0, sizeof(struct block));
   for (int i = 0; i < ARGUMENTS; i++) {
     if (given[i].length > 0) memcpy(memory + copies[i], given[i].data, given[i].length);
   }

@@ -32,6 +32,33 @@ export interface PageValue {
   readonly dek?: number
 }
 
+/** What a page is collected in. */
+interface PageMemory {
+  readonly index: Uint32Array
+  readonly input: Buffer
+}
+
+/** Pages take turns at it, because the addon copies a page before it returns. */
+let spare: PageMemory | undefined
+const SPARE_INPUT_BYTES = 1 << 17
+
+function takeMemory(values: number, inputBytes: number): PageMemory {
+  const memory = spare
+  const fits = memory && memory.index.length >= values * WORDS && memory.input.length >= inputBytes
+  if (!fits) {
+    return {
+      index: new Uint32Array(Math.max(values, PAGE_VALUES) * WORDS),
+      input: Buffer.allocUnsafeSlow(Math.max(inputBytes, SPARE_INPUT_BYTES)),
+    }
+  }
+  spare = undefined
+  return memory
+}
+
+function giveBack(memory: PageMemory): void {
+  if (memory.input.length <= PAGE_BYTES) spare = memory
+}
+
 /**
  * Collects one page for the addon in flat memory: crossing into C costs per argument, not per byte.
  *
@@ -41,8 +68,7 @@ export class NativePage {
   readonly #addon: NativeAddon
   readonly #operation: Operation
   readonly #info: Uint8Array
-  readonly #index: Uint32Array
-  readonly #input: Buffer
+  readonly #memory: PageMemory
   readonly #keys = new Map<SecretKey, { index: number; idBytes: Uint8Array }>()
   readonly #fields = new Map<Uint8Array, number>()
   #count = 0
@@ -63,8 +89,7 @@ export class NativePage {
     this.#addon = addon
     this.#operation = operation
     this.#info = info
-    this.#index = new Uint32Array(values * WORDS)
-    this.#input = Buffer.allocUnsafe(inputBytes)
+    this.#memory = takeMemory(values, inputBytes)
   }
 
   /** The number of a key in this page. */
@@ -93,11 +118,11 @@ export class NativePage {
   reserve(bytes: number): { readonly offset: number; readonly memory: Buffer } {
     const offset = this.#used
     this.#used += bytes
-    return { offset, memory: this.#input.subarray(offset, this.#used) }
+    return { offset, memory: this.#memory.input.subarray(offset, this.#used) }
   }
 
   add({ key, field, value, rowId, dek = 0 }: PageValue): void {
-    const index = this.#index
+    const { index, input } = this.#memory
     const at = this.#count++ * WORDS
     index[at] = key
     index[at + 1] = field
@@ -105,10 +130,10 @@ export class NativePage {
     index[at + 3] = value.length
     index[at + 4] = rowId?.length ?? 0
     index[at + 5] = dek
-    this.#input.set(value, this.#used)
+    input.set(value, this.#used)
     this.#used += value.length
     if (rowId === undefined) return
-    this.#input.set(rowId, this.#used)
+    input.set(rowId, this.#used)
     this.#used += rowId.length
   }
 
@@ -135,13 +160,14 @@ export class NativePage {
   #with<T>(run: (...page: PageArguments) => T): T {
     const keys = this.#keyTable()
     const fields = Buffer.concat([...this.#fields.keys()])
-    const index = this.#index.subarray(0, this.#count * WORDS)
-    const input = this.#input.subarray(0, this.#used)
+    const index = this.#memory.index.subarray(0, this.#count * WORDS)
+    const input = this.#memory.input.subarray(0, this.#used)
     try {
       return run(this.#operation, keys, this.#info, fields, index, input)
     } finally {
       keys.fill(0)
       input.fill(0)
+      giveBack(this.#memory)
     }
   }
 

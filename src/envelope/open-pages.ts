@@ -1,5 +1,6 @@
 import { type NativeAddon, OPERATIONS } from '../crypto/native'
 import { NativePage, PAGE_BYTES, PAGE_VALUES } from '../crypto/native-page'
+import { isMortiseError } from '../errors'
 import type { DataKey, KeyKind, SubjectKey } from '../keys/access'
 import { boundRowId, type FieldContext } from './field-context'
 import {
@@ -25,7 +26,6 @@ import {
 import { type OpenAs, type OpenInput, openOne } from './open-one'
 import { recordInfo } from './record-key'
 import { inLanes } from './slices'
-import { valueOrError } from './value-or-error'
 import { TYPE_BYTES } from './value-type'
 
 /** Status bytes of native/page.h; 0 is a value that did not open. */
@@ -107,8 +107,12 @@ function collect(opening: Opening, { from, to, bytes }: Range): CollectedPage {
   const keyNamed = rememberedKeys(opening.keyOf)
   for (let place = from; place < to; place++) {
     const input = opening.inputs[place] as OpenInput
-    const error = valueOrError(() => collectOne(opening, page, keyNamed, input, place))
-    if (error) opening.results[place] = error
+    try {
+      collectOne(opening, page, keyNamed, input, place)
+    } catch (error) {
+      if (!isMortiseError(error)) throw error
+      opening.results[place] = error
+    }
   }
   return page
 }
@@ -171,38 +175,29 @@ function readResults(opening: Opening, page: CollectedPage, output: Buffer): voi
   const { places, lengths, keys, flags } = page
   const statuses = output.length - places.length
   let start = 0
-  places.forEach((place, i) => {
+  for (let i = 0; i < places.length; i++) {
+    const place = places[i] as number
     const input = opening.inputs[place] as OpenInput
     const end = start + (lengths[i] as number)
     const status = output[statuses + i] as number
-    const owner = keys[i] as DataKey | SubjectKey
-    const mayRead = status !== FAILED && ofItsSubject(owner, input)
+    const mayRead = status !== FAILED && ofItsSubject(keys[i] as DataKey | SubjectKey, input)
     const padded = ((flags[i] as number) & PADDED) !== 0
-    const plaintext = { output, start, end, padded, isAscii: status === ASCII }
-    const value = mayRead ? readValue(opening.as, input.field, plaintext) : undefined
+    let value: unknown
+    if (!mayRead) value = undefined
+    else if (status === ASCII && !padded && isText(opening.as, input.field, output, start)) {
+      value = output.toString('latin1', start + 1, end)
+    } else value = contentOf(input.field, padded, output.subarray(start, end))?.[opening.as]
     opening.results[place] = value === undefined ? decryptionFailed(input.field.name) : value
     start = end
-  })
+  }
+}
+
+/** Whether a plaintext is a string as its field has it, of which no copy is needed before it is read. */
+function isText(as: OpenAs, { type }: FieldContext, output: Buffer, start: number): boolean {
+  return type === 'string' && as === 'value' && output[start] === TYPE_BYTES.string
 }
 
 /** Step 9. */
 function ofItsSubject(key: DataKey | SubjectKey, { subjectRef }: OpenInput): boolean {
   return !('subjectRef' in key) || sameSubject(key.subjectRef, subjectRef)
-}
-
-/** Where the plaintext of one value is, and what is known of it. */
-interface Plaintext {
-  readonly output: Buffer
-  readonly start: number
-  readonly end: number
-  readonly padded: boolean
-  readonly isAscii: boolean
-}
-
-/** Steps 7 and 8; undefined where the plaintext is not the canonical form of a value. */
-function readValue(as: OpenAs, field: FieldContext, plaintext: Plaintext): unknown {
-  const { output, start, end, padded, isAscii } = plaintext
-  const isText = field.type === 'string' && output[start] === TYPE_BYTES.string && !padded
-  if (isText && isAscii && as === 'value') return output.toString('latin1', start + 1, end)
-  return contentOf(field, padded, output.subarray(start, end))?.[as]
 }

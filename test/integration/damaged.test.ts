@@ -82,6 +82,14 @@ beforeEach(async () => {
   )
 })
 
+it('is not confused with a value that looks like an error of ours', async () => {
+  const chart = { name: 'MortiseError', code: 'ERR_DECRYPTION_FAILED', message: '' }
+  await patients().update(1, { chart })
+  for (const one of [setup, strict]) {
+    expect(await patients(one).findOneByOrFail({ id: 1 })).toMatchObject({ chart })
+  }
+})
+
 describe('a value that does not open', () => {
   it.each(['surname', 'income', 'chart', 'plan'] as const)(
     'is sealed on %s, and hinders no other',

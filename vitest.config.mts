@@ -10,6 +10,8 @@ export default defineConfig({
     reporters: ['default', new SummaryReporter()],
     // One PostgreSQL for the whole run, whichever projects it has.
     globalSetup: ['test/postgres.ts'],
+    // Tests wait for databases and children most of the time; one worker would leave a core idle.
+    maxWorkers: 2,
     projects: [
       {
         test: {

@@ -2,7 +2,14 @@ import { isMortiseError, type MortiseError, type MortiseErrorCode } from '../err
 
 const OF_ALL: readonly MortiseErrorCode[] = ['ERR_KEY_PROVIDER', 'ERR_KEY_STORE', 'ERR_CLOSED']
 
-/** What is wrong with one value must not end the work on the others. */
+/**
+ * What `work` gives, or what is wrong with one value of many: that must not end the work on the others.
+ *
+ * Where `work` gives a value of the application's, an error is told from it by `instanceof`: an opened
+ * JSON value may look like one.
+ *
+ * @throws what is no MortiseError, and what concerns more than one value
+ */
 export function attempt<T>(work: () => T): T | MortiseError {
   try {
     return work()

@@ -1,10 +1,10 @@
 import { nativeAddon } from '../crypto/native'
 import type { MortiseError } from '../errors'
+import { attempt } from './one-value'
 import { createOpener, type KeyLookup } from './open'
 import { type OpenAs, type OpenInput, openOne } from './open-one'
 import { openPages } from './open-pages'
 import { inSlices } from './slices'
-import { valueOrError } from './value-or-error'
 
 export type { OpenInput } from './open-one'
 
@@ -59,7 +59,7 @@ export async function unlockMany(
   const opener = createOpener(keyOf)
   const unlocked: (true | MortiseError)[] = []
   await inSlices(inputs, ({ envelope, field, subjectRef }) => {
-    const error = valueOrError(() => opener.unlock(envelope, field, subjectRef))
+    const error = attempt(() => opener.unlock(envelope, field, subjectRef))
     unlocked.push(error || true)
   })
   return unlocked

@@ -1,6 +1,6 @@
 import type { FieldContext } from './field-context'
+import { attempt } from './one-value'
 import { createOpener, type KeyLookup } from './open'
-import { valueOrError } from './value-or-error'
 
 /** One stored value that is to be opened. */
 export interface OpenInput {
@@ -20,5 +20,5 @@ export function openOne(keyOf: KeyLookup, as: OpenAs): (input: OpenInput) => unk
   const opener = createOpener(keyOf)
   const open = as === 'value' ? opener.open : opener.openEncoded
   return ({ envelope, field, rowId, subjectRef }) =>
-    valueOrError(() => open(envelope, field, rowId, subjectRef))
+    attempt(() => open(envelope, field, rowId, subjectRef))
 }

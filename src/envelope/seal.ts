@@ -16,10 +16,10 @@ import {
   ROW_BOUND,
   SUBJECT_KEY,
 } from './format'
+import { attempt } from './one-value'
 import { deriveRecordKey, type RecordKey, wrapByProvider } from './record-key'
 import { type Plaintext, type PreparedRecord, sealPages } from './seal-pages'
 import { inSlices } from './slices'
-import { valueOrError } from './value-or-error'
 import { TYPE_BYTES } from './value-type'
 
 const LENGTH_BYTES = 4
@@ -73,7 +73,7 @@ export async function sealEach(
 ): Promise<(Buffer[] | MortiseError)[]> {
   const prepared: (PreparedRecord<SealingKey> | MortiseError)[] = []
   await inSlices(records, (record) => {
-    prepared.push(valueOrError(() => prepareRecord(record)))
+    prepared.push(attempt(() => prepareRecord(record)))
   })
   const sound = prepared.flatMap((one) => (one instanceof MortiseError ? [] : [one]))
   const sealed = await sealPrepared(sound)

@@ -7,6 +7,9 @@ const INTERFACE_VERSION = 1
 /** What the addon does with one page; the numbers are those of native/page.h. */
 export const OPERATIONS = { open: 0, seal: 1, rewrap: 2, token: 3 } as const
 
+/** Status bytes of single values, as in native/page.h: a value that did not open is `failed`. */
+export const STATUS = { failed: 0, done: 1, doneAscii: 2 } as const
+
 /** One of {@link OPERATIONS}. */
 export type Operation = (typeof OPERATIONS)[keyof typeof OPERATIONS]
 

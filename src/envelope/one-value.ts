@@ -27,7 +27,12 @@ export async function attemptAsync<T>(work: () => Promise<T>): Promise<T | Morti
   }
 }
 
-function ofOneValue(error: unknown): MortiseError {
+/**
+ * An error that was caught, where it is of one value.
+ *
+ * @throws `error` where it is no MortiseError or concerns more than one value
+ */
+export function ofOneValue(error: unknown): MortiseError {
   if (isMortiseError(error) && !concernsAll(error)) return error
   throw error
 }

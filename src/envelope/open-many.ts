@@ -14,7 +14,7 @@ export type { OpenInput } from './open-one'
  *
  * @param keyOf - gives the page's keys: active or decrypt-only, with provider-wrapped DEKs unwrapped
  * @returns for each envelope its value, or a MortiseError, told by `instanceof`, that `Opener.open` throws for it
- * @throws what `keyOf` throws beside a MortiseError
+ * @throws what `keyOf` throws that is no MortiseError or concerns more than one value
  */
 export async function openMany(keyOf: KeyLookup, inputs: readonly OpenInput[]): Promise<unknown[]> {
   return openAs('value', keyOf, inputs)

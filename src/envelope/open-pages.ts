@@ -1,6 +1,5 @@
-import { type NativeAddon, OPERATIONS } from '../crypto/native'
+import { type NativeAddon, OPERATIONS, STATUS } from '../crypto/native'
 import { NativePage, PAGE_BYTES, PAGE_VALUES } from '../crypto/native-page'
-import { isMortiseError } from '../errors'
 import type { DataKey, KeyKind, SubjectKey } from '../keys/access'
 import { boundRowId, type FieldContext } from './field-context'
 import {
@@ -14,6 +13,7 @@ import {
   parseEnvelope,
   readKeyId,
 } from './format'
+import { ofOneValue } from './one-value'
 import {
   checkDomain,
   checkFlags,
@@ -27,10 +27,6 @@ import { type OpenAs, type OpenInput, openOne } from './open-one'
 import { recordInfo } from './record-key'
 import { inLanes } from './slices'
 import { TYPE_BYTES } from './value-type'
-
-/** Status bytes of native/page.h; 0 is a value that did not open. */
-const FAILED = 0
-const ASCII = 2
 
 /** How the values of one call are opened. */
 interface Opening {
@@ -107,11 +103,11 @@ function collect(opening: Opening, { from, to, bytes }: Range): CollectedPage {
   const keyNamed = rememberedKeys(opening.keyOf)
   for (let place = from; place < to; place++) {
     const input = opening.inputs[place] as OpenInput
+    // Not by `attempt`: that would be a closure for each value.
     try {
       collectOne(opening, page, keyNamed, input, place)
     } catch (error) {
-      if (!isMortiseError(error)) throw error
-      opening.results[place] = error
+      opening.results[place] = ofOneValue(error)
     }
   }
   return page
@@ -180,11 +176,15 @@ function readResults(opening: Opening, page: CollectedPage, output: Buffer): voi
     const input = opening.inputs[place] as OpenInput
     const end = start + (lengths[i] as number)
     const status = output[statuses + i] as number
-    const mayRead = status !== FAILED && ofItsSubject(keys[i] as DataKey | SubjectKey, input)
+    const mayRead = status !== STATUS.failed && ofItsSubject(keys[i] as DataKey | SubjectKey, input)
     const padded = ((flags[i] as number) & PADDED) !== 0
     let value: unknown
     if (!mayRead) value = undefined
-    else if (status === ASCII && !padded && isText(opening.as, input.field, output, start)) {
+    else if (
+      status === STATUS.doneAscii &&
+      !padded &&
+      isText(opening.as, input.field, output, start)
+    ) {
       value = output.toString('latin1', start + 1, end)
     } else value = contentOf(input.field, padded, output.subarray(start, end))?.[opening.as]
     opening.results[place] = value === undefined ? decryptionFailed(input.field.name) : value

@@ -1,5 +1,5 @@
 import { asBuffer } from '../bytes'
-import { type NativeAddon, nativeAddon, OPERATIONS } from '../crypto/native'
+import { type NativeAddon, nativeAddon, OPERATIONS, STATUS } from '../crypto/native'
 import { NativePage, PAGE_VALUES } from '../crypto/native-page'
 import { isMortiseError, type MortiseError } from '../errors'
 import type { DataKey, ProviderDeks, ProviderKey } from '../keys/access'
@@ -9,9 +9,6 @@ import { decryptionFailed, keyNameOf } from './open'
 import { recordInfo } from './record-key'
 import { rewrapKeyBlock, rewrapKeyBlockByProvider } from './rewrap'
 import { inLanes, inSlices } from './slices'
-
-/** Status byte of native/page.h for a wrap or commitment that does not hold. */
-const FAILED = 0
 
 /** The keys between which the values of a page move. */
 export interface MovingKeys {
@@ -129,7 +126,7 @@ async function rewrapPage(
   const output = await page.run(to - from === heads.length)
   for (const [place, value] of values) {
     const start = value * KEY_BLOCK_BYTES
-    const isDone = output[page.count * KEY_BLOCK_BYTES + value] !== FAILED
+    const isDone = output[page.count * KEY_BLOCK_BYTES + value] !== STATUS.failed
     const block = output.subarray(start, start + KEY_BLOCK_BYTES)
     blocks[place] = isDone ? block : decryptionFailed(undefined)
   }

@@ -57,3 +57,15 @@ test('a record that cannot be sealed hinders no other', async () => {
   const [envelope] = good as Buffer[]
   expect(await openMany(keysOf(key), [{ envelope: envelope!, field }])).toEqual(['good'])
 })
+
+test('a provider that cannot be asked is no matter of one value', async () => {
+  const [envelopes] = await sealRecords([record('Ada', 1)])
+  const outage = new MortiseError('ERR_KEY_PROVIDER', 'not now')
+  const keyOf = () => {
+    throw outage
+  }
+  const inputs = [{ envelope: envelopes![0]!, field }]
+  for (const open of [openMany, openManyEncoded, unlockMany]) {
+    await expect(open(keyOf, inputs)).rejects.toBe(outage)
+  }
+})

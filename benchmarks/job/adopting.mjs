@@ -1,12 +1,21 @@
 // `adopt` to `backfilled`, which seals plain columns that have values, and plain statements that write
 // as many bytes to the same new columns. All of them begin with these columns empty.
 import { randomBytes } from 'node:crypto'
-import { DataSource, EntitySchema } from 'typeorm'
+import { DataSource } from 'typeorm'
 import { createFieldCipher, createKeyring } from '../../dist/index.mjs'
 import { adopt } from '../../dist/rotation/index.mjs'
 import { encryptedColumn, withEncryption } from '../../dist/typeorm/index.mjs'
 import { updateAtOnce, updateInPages } from './plain-update.mjs'
-import { AT_ONCE, checkSome, columnNames, IN_PAGES, jobsWith, PAGE, textOf } from './records.mjs'
+import {
+  AT_ONCE,
+  checkSome,
+  columnNames,
+  IN_PAGES,
+  jobsWith,
+  PAGE,
+  schemaOf,
+  textOf,
+} from './records.mjs'
 
 export async function createAdopting({ url, provider, columns, rows }) {
   const table = `adopted_${columns}`
@@ -67,12 +76,5 @@ function adoptedSchema(name, names) {
       adopt: { from: one, state: 'dual', column: { type: 'text' } },
     }),
   )
-  return new EntitySchema({
-    name,
-    columns: {
-      id: { type: 'int', primary: true },
-      label: { type: 'text' },
-      ...Object.assign({}, ...encrypted),
-    },
-  })
+  return schemaOf(name, encrypted)
 }

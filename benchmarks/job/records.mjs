@@ -1,5 +1,6 @@
 // The rows that jobs and plain statements write to: columns `c1`… of about 40 bytes of text each, and a
 // plain one.
+import { EntitySchema } from 'typeorm'
 
 /** Rows of a page of a job. */
 export const PAGE = 1000
@@ -8,6 +9,17 @@ export const columnNames = (columns) => Array.from({ length: columns }, (_, i) =
 
 export const textOf = (id, name) =>
   `value ${name} of record ${String(id).padStart(9, '0')}, with 40 bytes`
+
+/** @param encrypted - what `encryptedColumn` gives for each column */
+export const schemaOf = (name, encrypted) =>
+  new EntitySchema({
+    name,
+    columns: {
+      id: { type: 'int', primary: true },
+      label: { type: 'text' },
+      ...Object.assign({}, ...encrypted),
+    },
+  })
 
 /** Compares some rows with what was written. */
 export async function checkSome(rows, columns, read) {

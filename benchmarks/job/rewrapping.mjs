@@ -1,12 +1,21 @@
 // `rewrap`, and plain statements that write the same 48 bytes of the same columns: key id and wrapped
 // DEK. The bytes of the statements are those that are there, so that the values stay what they are;
 // PostgreSQL writes them all the same.
-import { DataSource, EntitySchema } from 'typeorm'
+import { DataSource } from 'typeorm'
 import { createKeyring } from '../../dist/index.mjs'
 import { census, rewrap, rotateKek } from '../../dist/rotation/index.mjs'
 import { encryptedColumn, withEncryption } from '../../dist/typeorm/index.mjs'
 import { updateAtOnce, updateInPages } from './plain-update.mjs'
-import { AT_ONCE, checkSome, columnNames, IN_PAGES, jobsWith, PAGE, textOf } from './records.mjs'
+import {
+  AT_ONCE,
+  checkSome,
+  columnNames,
+  IN_PAGES,
+  jobsWith,
+  PAGE,
+  schemaOf,
+  textOf,
+} from './records.mjs'
 
 const SEALED = 20_000
 
@@ -53,14 +62,7 @@ export async function createRewrapping({ url, provider, columns, rows }) {
 
 function recordSchema(name, columns) {
   const encrypted = columnNames(columns).map((one) => encryptedColumn(one, { type: 'string' }))
-  return new EntitySchema({
-    name,
-    columns: {
-      id: { type: 'int', primary: true },
-      label: { type: 'text' },
-      ...Object.assign({}, ...encrypted),
-    },
-  })
+  return schemaOf(name, encrypted)
 }
 
 /**

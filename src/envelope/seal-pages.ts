@@ -36,48 +36,51 @@ export async function sealPages(
   const sealed = new Map<PreparedRecord, Buffer[]>()
   const pages = pagesOf(records)
   await inLanes(pages, async (page) => {
-    const native = pageOf(addon, page, drawDeks)
-    takeApart(await native.run(pages.length === 1), page, sealed)
+    const native = nativePage(addon, page, drawDeks)
+    takeApart(await native.run(pages.length === 1), page.records, sealed)
   })
   return records.map((record) => sealed.get(record) as Buffer[])
 }
 
-/** Records of one domain, which have the same info; a record is not divided. */
-function pagesOf(records: readonly PreparedRecord[]): PreparedRecord[][] {
-  const pages: PreparedRecord[][] = []
-  let page: PreparedRecord[] = []
-  let values = 0
-  let bytes = 0
+/** Records of one domain, which have the same info. */
+interface RecordPage {
+  readonly domain: string
+  readonly records: PreparedRecord[]
+  values: number
+  /** Of plaintexts and row ids. */
+  bytes: number
+}
+
+/** A record is not divided. */
+function pagesOf(records: readonly PreparedRecord[]): RecordPage[] {
+  const pages: RecordPage[] = []
   for (const record of records) {
-    const full = values >= PAGE_VALUES || bytes >= PAGE_BYTES
-    if (page.length === 0 || full || page[0]?.key.domain !== record.key.domain) {
-      page = []
-      values = 0
-      bytes = 0
+    const { domain } = record.key
+    let page = pages.at(-1)
+    if (page?.domain !== domain || page.values >= PAGE_VALUES || page.bytes >= PAGE_BYTES) {
+      page = { domain, records: [], values: 0, bytes: 0 }
       pages.push(page)
     }
-    page.push(record)
-    values += record.values.length
-    bytes += bytesOf(record)
+    page.records.push(record)
+    page.values += record.values.length
+    page.bytes += bytesOf(record)
   }
   return pages
 }
 
-/** Of plaintexts and row ids. */
 function bytesOf({ values }: PreparedRecord): number {
   return values.reduce((sum, { bytes, rowId }) => sum + bytes.length + (rowId?.length ?? 0), 0)
 }
 
-function pageOf(
+function nativePage(
   addon: NativeAddon,
-  records: readonly PreparedRecord[],
+  { domain, records, values: count, bytes }: RecordPage,
   drawDeks: (memory: Buffer) => void,
 ): NativePage {
-  const count = records.reduce((sum, { values }) => sum + values.length, 0)
-  const bytes = records.reduce((sum, record) => sum + KEY_BYTES + bytesOf(record), 0)
-  const info = recordInfo(records[0]?.key.domain ?? '')
-  const page = new NativePage(addon, OPERATIONS.seal, info, count, bytes)
-  const deks = page.reserve(records.length * KEY_BYTES)
+  const dekBytes = records.length * KEY_BYTES
+  const info = recordInfo(domain)
+  const page = new NativePage(addon, OPERATIONS.seal, info, count, dekBytes + bytes)
+  const deks = page.reserve(dekBytes)
   drawDeks(deks.memory)
   records.forEach(({ key: { idBytes, dekWrapKey }, values }, record) => {
     const key = page.keyIndex({ idBytes, key: dekWrapKey })

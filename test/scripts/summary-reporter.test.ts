@@ -26,30 +26,41 @@ beforeEach(() => {
 afterEach(() => rmSync(PROJECT, { recursive: true, force: true }))
 
 const PASSING = "it('passes', () => {})"
+const FILE = ' .cache/summary-reporter/one.test.ts'
 
 it.each([
-  ['a passing run', PASSING, 0, '1 passed, 0 failed'],
-  ['a failing test', `${PASSING}\nit('fails', () => expect(1).toBe(2))`, 1, '1 passed, 1 failed'],
-  ['a skipped test', `${PASSING}\nit.skip('waits', () => {})`, 0, '1 passed, 0 failed, 1 skipped'],
-  ['a file that does not load', `${PASSING}\nthrow new Error()`, 1, '0 passed, 1 failed'],
+  ['a passing run', PASSING, 0, ['1 passed, 0 failed']],
+  [
+    'a failing test',
+    `${PASSING}\ndescribe('it', () => { it('fails', () => { throw new Error('by\\n itself') }) })`,
+    1,
+    [`failed: ${FILE} > it > fails: by itself`, '1 passed, 1 failed'],
+  ],
+  ['a skipped test', `${PASSING}\nit.skip('w', () => {})`, 0, ['1 passed, 0 failed, 1 skipped']],
+  [
+    'a file that does not load',
+    `${PASSING}\nthrow new Error('no')`,
+    1,
+    [`failed: ${FILE}: no`, '0 passed, 1 failed'],
+  ],
   [
     'a hook that fails',
-    `beforeAll(() => { throw new Error() })\n${PASSING}`,
+    `describe('it', () => { beforeAll(() => { throw new Error('no') })\n${PASSING} })`,
     1,
-    '0 passed, 1 failed, 1 skipped',
+    [`failed: ${FILE} > it: no`, '0 passed, 1 failed, 1 skipped'],
   ],
   [
     'an error outside of any test',
-    `${PASSING}\nPromise.reject(new Error())`,
+    `${PASSING}\nPromise.reject(new Error('no'))`,
     1,
-    '1 passed, 1 failed',
+    ['failed: outside of any test: no', '1 passed, 1 failed'],
   ],
-])('closes with the counts and the exit code of %s', (_, test, code, line) => {
-  const imports = "import { beforeAll, expect, it } from 'vitest'"
-  writeFileSync(join(PROJECT, 'one.test.ts'), `${imports}\nvoid [beforeAll, expect]\n${test}\n`)
+])('closes with the failures, the counts and the exit code of %s', (_, test, code, lines) => {
+  const imports = "import { beforeAll, describe, it } from 'vitest'"
+  writeFileSync(join(PROJECT, 'one.test.ts'), `${imports}\nvoid [beforeAll, describe]\n${test}\n`)
   const vitest = join(ROOT, 'node_modules', 'vitest', 'vitest.mjs')
   const args = [vitest, 'run', '--config', join(PROJECT, 'vitest.config.mts')]
   const { status, stdout } = spawnSync(process.execPath, args, { cwd: ROOT, encoding: 'utf8' })
-  expect(stdout.trimEnd().split('\n').at(-1)).toBe(line)
+  expect(stdout.trimEnd().split('\n').slice(-lines.length)).toEqual(lines)
   expect(status).toBe(code)
 })

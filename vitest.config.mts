@@ -3,7 +3,12 @@ import { SummaryReporter } from './scripts/summary-reporter.mjs'
 
 // Unit and property tests run once. Everything that touches TypeORM runs on both supported lines:
 // the second project answers `typeorm` with 0.3.
-const timeouts = { testTimeout: 30_000, hookTimeout: 60_000 }
+const timeouts = {
+  testTimeout: 30_000,
+  hookTimeout: 60_000,
+  // What is waited for may need a statement of a server that is busy with another file.
+  expect: { poll: { timeout: 20_000 } },
+}
 
 export default defineConfig({
   test: {

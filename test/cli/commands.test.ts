@@ -191,7 +191,7 @@ describe('mortise on a DataSource', () => {
     const delivered: boolean[] = []
     let interrupted: Promise<void> | undefined
     const interrupt = async (kill: Kill): Promise<void> => {
-      const waiting = 'SELECT 1 FROM pg_locks WHERE NOT granted'
+      const waiting = 'SELECT 1 FROM pg_locks WHERE NOT granted AND relation = $$person$$::regclass'
       while ((await execute(waiting)).length === 0) await setTimeout(20)
       // What npx hands on in the same moment is no second signal.
       for (const pause of [0, 100, 700]) {

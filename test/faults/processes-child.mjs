@@ -29,11 +29,11 @@ const people = dataSource.getRepository(Person)
 const emailOf = (id) => `person${id}@example.com`
 
 const commands = {
-  /** Writes and reads, as an application would, for `ms`; every answer is checked. */
-  async work({ from, ms }) {
+  /** Writes and reads, as an application would, for `ms` and `least` times; checks every answer. */
+  async work({ from, ms, least }) {
     const until = Date.now() + ms
     const seen = { written: 0, read: 0, failures: [] }
-    for (let id = from; Date.now() < until; id++) {
+    for (let id = from; Date.now() < until || seen.read + seen.failures.length < least; id++) {
       try {
         await people.save({ id, email: emailOf(id), visits: 1 })
         seen.written++

@@ -5,6 +5,7 @@
 // Usage: node reindex-child.mjs VERSION DATABASE_URL ROOT_KEY POLL_MS
 import 'reflect-metadata'
 import { createInterface } from 'node:readline'
+import { setTimeout } from 'node:timers/promises'
 import { createKeyring, inAppKeyProvider } from 'mortise'
 import { reindex, rotateKek } from 'mortise/rotation'
 import { Encrypted, withEncryption } from 'mortise/typeorm'
@@ -35,11 +36,12 @@ await withEncryption(dataSource, { keyring }).initialize()
 const people = dataSource.getRepository(Person)
 let stopped = false
 let working
+let seen
 
 /** Writes and asks as an application would, until it is stopped; every answer is checked. */
 async function work(worker) {
+  seen = { written: 0, asked: 0, refusedWrites: 0, refusedReads: 0, failures: [] }
   const own = new Map()
-  const seen = { written: 0, asked: 0, refusedWrites: 0, refusedReads: 0, failures: [] }
   const attempt = async (refused, one) => {
     try {
       await one()
@@ -67,7 +69,6 @@ async function work(worker) {
     seen.asked++
     await attempt('refusedWrites', () => tryTaken(worker, own.get(old.id).email))
   }
-  return seen
 }
 
 async function ask(worker, own, { id, email }) {
@@ -102,9 +103,16 @@ const commands = {
     working = work(worker)
     return 'working'
   },
-  stop() {
+  /** Goes on until each of `counts` is more than so many, or something has failed. */
+  async until(counts) {
+    const isMet = () => Object.entries(counts).every(([name, least]) => seen[name] > least)
+    while (!isMet() && seen.failures.length === 0) await setTimeout(5)
+    return seen
+  },
+  async stop() {
     stopped = true
-    return working
+    await working
+    return seen
   },
   rotate: () => rotateKek(keyring, { purpose: 'index' }),
   async reindex(options) {

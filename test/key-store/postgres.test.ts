@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { PGlite } from '@electric-sql/pglite'
 import { Pool } from 'pg'
-import { describe, expect, it, vi } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { createPostgresStore } from '../../src/key-store/postgres'
 import { postgresKeyStore } from '../../src/key-store/postgres-pool'
 import type { KeyStore, Query, Session, SubjectKeyRecord } from '../../src/key-store/store'
@@ -182,14 +182,9 @@ describe('postgresKeyStore', () => {
     )
     const writing = store.insertKey({ key: someKey(), demote: null })
     const ended = expect(writing).rejects.toMatchObject({ code: 'ERR_KEY_STORE', retryable: true })
-    await vi.waitFor(async () => {
-      const { rowCount } = await database.pool.query(
-        `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-         WHERE application_name = $1 AND wait_event = 'advisory'`,
-        [schema],
-      )
-      expect(rowCount).toBe(1)
-    })
+    const kill = `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+      WHERE application_name = $1 AND wait_event = 'advisory'`
+    await expect.poll(async () => (await database.pool.query(kill, [schema])).rowCount).toBe(1)
     await ended
     await holder.query('ROLLBACK')
     holder.release()
@@ -298,13 +293,9 @@ it('destroying subject keys and moving them to another KEK do not wait for each 
   await store.insertSubjectKeys([low])
   const holder = await database.pool.connect()
   const waiting = async (count: number): Promise<void> => {
-    await vi.waitFor(async () => {
-      const { rows } = await database.pool.query(
-        `SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE $1`,
-        [`%${schema.replaceAll('"', '""')}%`],
-      )
-      expect(rows).toHaveLength(count)
-    })
+    const locked = `SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE $1`
+    const own = [`%${schema.replaceAll('"', '""')}%`]
+    await expect.poll(async () => (await database.pool.query(locked, own)).rowCount).toBe(count)
   }
   await holder.query('BEGIN')
   const table = `"${schema.replaceAll('"', '""')}".mortise_subject_key`

@@ -303,7 +303,7 @@ describe('retire meets a last writer', () => {
     const slow = makeKeyring({ store, secret, epochPollMs: 60_000 })
     target = tables.target(slow, tableOf('person', ['id']))
     const running = run({ signal: waiting.signal })
-    await vi.waitFor(async () => expect(await stateNow()).toBe('disabled'))
+    await expect.poll(stateNow).toBe('disabled')
     waiting.abort(new Error('enough'))
     await expect(running).rejects.toThrow()
     expect(await stateNow()).toBe('decrypt-only')

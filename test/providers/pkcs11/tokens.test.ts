@@ -235,7 +235,7 @@ describe('the module', () => {
     })
     script.on('C_EncryptAsync', () => sealed)
     const slow = wrap()
-    await vi.waitFor(() => expect(script.count('C_EncryptAsync')).toBe(1))
+    await expect.poll(() => script.count('C_EncryptAsync')).toBe(1)
     script.on('C_EncryptAsync', async () => {
       script.on('C_EncryptAsync', async () => Buffer.alloc(48, 1))
       throw ckr('CKR_SESSION_HANDLE_INVALID')

@@ -4,8 +4,9 @@ import { SummaryReporter } from './scripts/summary-reporter.mjs'
 // Unit and property tests run once. Everything that touches TypeORM runs on both supported lines:
 // the second project answers `typeorm` with 0.3.
 const timeouts = {
-  testTimeout: 30_000,
-  hookTimeout: 60_000,
+  // For a test that hangs. One that works may start a server while another file has the processors.
+  testTimeout: 120_000,
+  hookTimeout: 120_000,
   // What is waited for may need a statement of a server that is busy with another file.
   expect: { poll: { timeout: 20_000 } },
 }

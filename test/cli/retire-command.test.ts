@@ -51,7 +51,7 @@ describe('mortise retire and history', () => {
       new RegExp(`^ *\\d+ .* retire +waiting +${key} .*@.* +yearly$`, 'm'),
     )
     expect(shown.stdout).toMatch(/ rotateKek +done +[0-9a-f]{16} \+1 .*test$/m)
-  }, 60_000)
+  })
 
   it('--verify answers by exit code, and --expect sees a cut-off end', async () => {
     const { code, stdout } = await onData('history --verify')
@@ -71,5 +71,5 @@ describe('mortise retire and history', () => {
     })
     expect(changed.code).toBe(4)
     expect((await onData('history --expect nonsense')).code).toBe(2)
-  }, 60_000)
+  })
 })

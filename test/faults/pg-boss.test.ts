@@ -103,5 +103,5 @@ describe('four workers in processes of their own', () => {
     ])
     const values = (await census(dataSource)).filter(({ format }) => format !== null)
     expect(values).toMatchObject([{ keyId, count: ROWS }])
-  }, 60_000)
+  })
 })

@@ -69,5 +69,5 @@ describe('processes of two versions of an application, during a whole reindex', 
     for (const seen of [during, ended]) {
       expect(seen).toMatchObject({ refusedWrites: 0, refusedReads: 0, failures: [] })
     }
-  }, 60_000)
+  })
 })

@@ -84,7 +84,7 @@ describe('subject keys in bulk', () => {
     expect(await setup.dataSource.getRepository(Person).find()).toHaveLength(SUBJECTS)
     expect(counted.calls).toEqual({})
     expect(subjectKeyStatements(setup)).toEqual([])
-  }, 120_000)
+  })
 })
 
 async function countKeys({ dataSource }: Setup): Promise<number> {

@@ -46,7 +46,7 @@ beforeAll(async () => {
   })
   await withEncryption(dataSource, { keyring }).initialize()
   await dataSource.query('CREATE EXTENSION pg_stat_statements')
-}, 120_000)
+})
 
 afterAll(async () => {
   await dataSource?.destroy().catch(() => {})

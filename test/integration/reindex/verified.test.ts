@@ -63,5 +63,5 @@ describe('while indexes change, verify and reencrypt', () => {
       state = (await step(between)).state
     }
     expect(states).toEqual(expect.arrayContaining([...LOOKED_AT.slice(0, -1)]))
-  }, 90_000)
+  })
 })

@@ -34,15 +34,15 @@ export function pageParameters(
 ): PageParameters {
   const keys = Array.from({ length: keyColumns }, (_, i) => `k${i + 1}`)
   const given = [...keys.map(textArray), ...parameters.flatMap(arraysOf)]
-  const bytes = `$${given.length + 1}::bytea`
   const values = parameters.map(({ name, type }) => {
     if (type !== 'bytea') return `u.${name}::${type} AS ${name}`
-    return `substring(${bytes} from u.${name}_start for u.${name}_length) AS ${name}`
+    return `substring(packed.bytes from u.${name}_start for u.${name}_length) AS ${name}`
   })
+  const hasBytes = parameters.some(({ type }) => type === 'bytea')
   return {
     sql: `SELECT ${[...keys, ...values].join(', ')}
       FROM unnest(${given.map(({ type }, i) => `$${i + 1}::${type}[]`).join(', ')})
-        AS u(${given.map(({ name }) => name).join(', ')})`,
+        AS u(${given.map(({ name }) => name).join(', ')})${hasBytes ? packedAt(given.length + 1) : ''}`,
     values: (rows) => {
       const packed = packedBytes()
       const arrays = parameters.flatMap(({ type }, at): unknown[] => {
@@ -52,6 +52,14 @@ export function pageParameters(
       return [...keys.map((_, i) => rows.map(({ key }) => key[i])), ...arrays, ...packed.all()]
     },
   }
+}
+
+/**
+ * Names the parameter once: PostgreSQL copies its value, which is most of the page, several times for each
+ * place in the statement that names it.
+ */
+function packedAt(parameter: number): string {
+  return `, (SELECT $${parameter}::bytea AS bytes OFFSET 0) AS packed`
 }
 
 function textArray(name: string): PageParameter {

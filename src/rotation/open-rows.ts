@@ -52,7 +52,7 @@ export async function openRows(
     const ofRow = values.get(row)
     if (ofRow) ofRow[place] = value
   }
-  for (const one of page.opened) put(one, { kind: 'value', value: one.opened })
+  for (const one of page.opened) put(one.stored, { kind: 'value', value: one.opened })
   for (const one of page.shredded) put(one, { kind: 'shredded' })
   for (const one of page.failed) put(one, { kind: 'failed', code: one.code })
   return [...values.values()]

@@ -1,11 +1,11 @@
 import type { FieldContext } from '../envelope/field-context'
 import { checkPrefix } from '../envelope/format'
 import { createKeyRequest, type KeyRequestBuilder } from '../envelope/key-request'
-import { attempt } from '../envelope/one-value'
+import { ofOneValue } from '../envelope/one-value'
 import { decryptionFailed, type KeyLookup, keyNameOf } from '../envelope/open'
 import type { OpenInput } from '../envelope/open-many'
 import { encodeRowId, type RowIdKind } from '../envelope/row-id'
-import { isMortiseError, MortiseError, type MortiseErrorCode } from '../errors'
+import { MortiseError, type MortiseErrorCode } from '../errors'
 import type { KeyAccess, OpeningKeys, SubjectKey } from '../keys/access'
 import type { EncryptedTable, EncryptedTableColumn } from '../schema'
 import type { KeyColumn } from './job/key-columns'
@@ -29,7 +29,8 @@ export interface StoredValue {
 }
 
 /** A value that opened. */
-export interface OpenedValue<T> extends StoredValue {
+export interface OpenedValue<T> {
+  readonly stored: StoredValue
   readonly opened: T
 }
 
@@ -86,30 +87,35 @@ export async function openPage<T>(
   const shredded: StoredValue[] = []
   const toOpen: StoredValue[] = []
   const inputs: OpenInput[] = []
-  for (const value of values) {
-    if (isShredded(value, keys)) {
-      shredded.push(value)
+  for (const stored of values) {
+    if (isShredded(stored, keys)) {
+      shredded.push(stored)
       continue
     }
-    const { envelope, context: field, rowId } = value
-    const input = attempt(() => {
-      return { envelope, field, rowId, subjectRef: subjectRefOf(value, keys, refs) }
-    })
-    if (isMortiseError(input)) {
-      failed.push({ ...value, code: input.code })
-      continue
+    // Here and where rows are read not by `attempt`: that would be a closure for each value.
+    try {
+      const { envelope, context: field, rowId } = stored
+      inputs.push({ envelope, field, rowId, subjectRef: subjectRefOf(stored, keys, refs) })
+      toOpen.push(stored)
+    } catch (error) {
+      failed.push(failedOpening(stored, ofOneValue(error)))
     }
-    toOpen.push(value)
-    inputs.push(input)
   }
   const opened: OpenedValue<T>[] = []
   const results = await opening.open(keys.keyOf, inputs)
-  toOpen.forEach((value, i) => {
+  toOpen.forEach((stored, i) => {
     const result = results[i] as T | MortiseError
-    if (result instanceof MortiseError) failed.push({ ...value, code: result.code })
-    else opened.push({ ...value, opened: result })
+    if (result instanceof MortiseError) failed.push(failedOpening(stored, result))
+    else opened.push({ stored, opened: result })
   })
   return { opened, shredded, failed, keys }
+}
+
+function failedOpening(
+  { row, place, column }: Pick<StoredValue, 'row' | 'place' | 'column'>,
+  { code }: MortiseError,
+): FailedOpening {
+  return { row, place, column, code }
 }
 
 /** What a report says of a value that a job cannot deal with. */
@@ -131,13 +137,13 @@ function readRows<T>(
     for (const [place, column] of opening.columns.entries()) {
       const stored = row.values[`e${place + 1}`]
       if (stored === null || stored === undefined) continue
-      const value = attempt(() => {
-        const read = readValue(opening, row, place, stored)
-        needed.add(read.envelope, read.context)
-        return read
-      })
-      if (isMortiseError(value)) failed.push({ row, place, column, code: value.code })
-      else values.push(value)
+      try {
+        const value = readValue(opening, row, place, stored)
+        needed.add(value.envelope, value.context)
+        values.push(value)
+      } catch (error) {
+        failed.push(failedOpening({ row, place, column }, ofOneValue(error)))
+      }
     }
   }
   return { values, failed }

@@ -105,8 +105,9 @@ export function replacedRows(
 ): ParameterRow[] {
   const rows = new Map<SourceRow, Map<number, ResealedValue>>()
   for (const value of values) {
-    const ofRow = rows.get(value.row) ?? new Map()
-    rows.set(value.row, ofRow.set(value.place, value))
+    const { row, place } = value.value.stored
+    const ofRow = rows.get(row) ?? new Map()
+    rows.set(row, ofRow.set(place, value))
   }
   return [...rows].map(([row, ofRow]) => ({
     key: row.key,
@@ -114,8 +115,8 @@ export function replacedRows(
       const value = ofRow.get(place)
       const owner = subject === null ? [] : [value ? String(row.values[`s${place + 1}`]) : null]
       if (!value) return [null, null, ...owner]
-      const { envelope, resealed } = value
-      return [storedHead(envelope, form), toStored(resealed, form), ...owner]
+      const { stored } = value.value
+      return [storedHead(stored.envelope, form), toStored(value.envelope, form), ...owner]
     }),
   }))
 }

@@ -3,13 +3,14 @@ import { keyNameOf } from '../envelope/open'
 import type { SealInput } from '../envelope/seal'
 import { isMortiseError, MortiseError } from '../errors'
 import type { KeyAccess, OpeningKeys, SealingKey, SubjectKey } from '../keys/access'
-import type { FailedValue } from './job/table-task'
+import type { FailedValue, SourceRow } from './job/table-task'
 import { failureOf, type OpenedValue, type StoredValue } from './opened-page'
-import { type MemberRecord, sealMembers } from './seal-members'
+import { sealMembers } from './seal-members'
 
 /** A value that is to be sealed again, as its field is declared. */
-export interface PlannedValue extends StoredValue {
-  readonly input: SealInput
+export interface PlannedValue extends SealInput {
+  readonly row: SourceRow
+  readonly stored: StoredValue
   /**
    * The subject under whose key it comes, and null for the active key; `'same'` for a value that stays
    * under the key of its subject.
@@ -18,8 +19,9 @@ export interface PlannedValue extends StoredValue {
 }
 
 /** A value with its new envelope. */
-export interface ResealedValue extends StoredValue {
-  readonly resealed: Buffer
+export interface ResealedValue {
+  readonly value: PlannedValue
+  readonly envelope: Buffer
 }
 
 /**
@@ -34,20 +36,27 @@ export function planSealing(
 ): { readonly planned: PlannedValue[]; readonly failed: FailedValue[] } {
   const planned: PlannedValue[] = []
   const failed: FailedValue[] = []
-  for (const { opened: encoded, ...value } of values) {
+  for (const { stored, opened: encoded } of values) {
+    const { row, column } = stored
     const plan = attempt((): PlannedValue => {
-      const { column, row, context, subject } = value
       const rowId = column.row?.idOf(row.key[0]) ?? undefined
-      const input = { field: column.definition.context(domain), encoded, rowId }
-      if (column.subject === null) return { ...value, input, sealFor: { subject: null } }
-      if (context.subject) return { ...value, input, sealFor: 'same' }
-      if (subject === null) throw noSubject(value)
-      return { ...value, input, sealFor: { subject } }
+      const field = column.definition.context(domain)
+      return { field, encoded, rowId, row, stored, sealFor: sealedFor(stored) }
     })
-    if (isMortiseError(plan)) failed.push(failureOf(value, plan.code))
+    if (isMortiseError(plan)) failed.push(failureOf(stored, plan.code))
     else planned.push(plan)
   }
   return { planned, failed }
+}
+
+const ACTIVE = { subject: null }
+
+function sealedFor(stored: StoredValue): PlannedValue['sealFor'] {
+  const { column, context, subject } = stored
+  if (column.subject === null) return ACTIVE
+  if (context.subject) return 'same'
+  if (subject === null) throw noSubject(stored)
+  return { subject }
 }
 
 /**
@@ -66,48 +75,20 @@ export async function sealRows(
     values.flatMap(({ sealFor }) => (sealFor === 'same' ? [] : [sealFor.subject])),
   )
   const active = await access.sealingKeys(subjects)
-  const keyOf = ({ sealFor, envelope }: PlannedValue): SealingKey =>
+  const keyOf = ({ sealFor, stored: { envelope } }: PlannedValue): SealingKey =>
     sealFor === 'same'
       ? (keys.keyOf(keyNameOf(envelope).id, 'subject') as SubjectKey)
       : (active.get(sealFor.subject) as SealingKey)
-  const { sealed, failed } = await sealMembers(recordsOf(values, keyOf))
+  const { sealed, failed } = await sealMembers(values, keyOf)
   return {
-    resealed: sealed.map(({ value, envelope }) => ({ ...value, resealed: envelope })),
-    failed: failed.map(({ value, code }) => failureOf(value, code)),
+    resealed: sealed,
+    failed: failed.map(({ value, code }) => failureOf(value.stored, code)),
   }
 }
 
 interface Sealing {
   readonly resealed: ResealedValue[]
   readonly failed: FailedValue[]
-}
-
-interface PlannedRecord extends MemberRecord<PlannedValue> {
-  readonly members: PlannedValue[]
-}
-
-/** The values of one row follow each other. */
-function recordsOf(
-  values: readonly PlannedValue[],
-  keyOf: (value: PlannedValue) => SealingKey,
-): PlannedRecord[] {
-  const records: PlannedRecord[] = []
-  let ofRow: PlannedRecord[] = []
-  let row: PlannedValue['row'] | undefined
-  for (const value of values) {
-    if (value.row !== row) ofRow = []
-    row = value.row
-    const key = keyOf(value)
-    const known = ofRow.find((record) => record.key.id === key.id)
-    if (known) {
-      known.members.push(value)
-      continue
-    }
-    const record = { key, members: [value] }
-    ofRow.push(record)
-    records.push(record)
-  }
-  return records
 }
 
 function noSubject({ column: { field, subject } }: StoredValue): MortiseError {

@@ -7,7 +7,13 @@ import type { KeyAccess } from '../keys/access'
 import type { EncryptedTable, EncryptedTableColumn } from '../schema'
 import { keyColumns } from './job/key-columns'
 import type { PageWork, RowSource, SourceRow, TableTask } from './job/table-task'
-import { failureOf, openPage, type RowOpening, subjectColumns } from './opened-page'
+import {
+  failureOf,
+  type OpenedValue,
+  openPage,
+  type RowOpening,
+  subjectColumns,
+} from './opened-page'
 import { countWanted } from './reencrypt-statements'
 import { envelopeHeads } from './rewrap-statements'
 import { type StoredIndex, storedIndexes } from './stored-indexes'
@@ -97,7 +103,8 @@ async function verifyPage(
   for (const value of opened) {
     const fits = attempt(() => indexesFit(verified, value))
     if (fits === true) values += 1
-    else wrong.push(failureOf(value, isMortiseError(fits) ? fits.code : 'ERR_INDEX_MISMATCH'))
+    else
+      wrong.push(failureOf(value.stored, isMortiseError(fits) ? fits.code : 'ERR_INDEX_MISMATCH'))
   }
   for (const value of shredded) {
     if (indexesAreEmpty(verified, value)) values += 1
@@ -122,11 +129,11 @@ interface Place {
 /** A value that was not opened can only say whether there is something in its index columns. */
 function indexesFit(
   { indexes, open }: VerifiedTable,
-  { row, place, opened }: Place & { readonly opened: unknown },
+  { stored: { row, place }, opened }: OpenedValue<unknown>,
 ): boolean {
   return (indexes[place] ?? []).every((index, j) => {
-    const stored = indexAt(row, place, j)
-    return open ? index.fits(stored, opened) : stored !== null || index.mayBeNull
+    const indexed = indexAt(row, place, j)
+    return open ? index.fits(indexed, opened) : indexed !== null || index.mayBeNull
   })
 }
 

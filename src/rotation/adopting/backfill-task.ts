@@ -1,14 +1,13 @@
 import type { Query } from '../../key-store/store'
 import type { KeyAccess } from '../../keys/access'
 import { keyColumns } from '../job/key-columns'
-import type { SourceRow, TableTask } from '../job/table-task'
+import type { TableTask } from '../job/table-task'
 import { type AdoptingTable, cellOf, columnPair, rowsWhere } from './adopting-table'
 import { countValues } from './count-values'
 import { plainValues } from './plain-values'
-import type { SealedValue } from './seal-values'
 import { sealValues } from './seal-values'
 import { isUnsealed } from './unsealed-values'
-import { type WrittenRow, writeValues } from './write-values'
+import { writeValues, writtenValue } from './write-values'
 
 /** Seals every value that has no envelope yet; a row is written once, whatever the number of its values. */
 export async function backfillTask(
@@ -34,18 +33,8 @@ export async function backfillTask(
       return {
         values: sealed.length,
         failed: [...plain.failed, ...failed],
-        write: (run) => write(run, byRow(sealed)),
+        write: (run) => write(run, sealed.map(writtenValue)),
       }
     },
   }
-}
-
-/** What each row of a page gets. */
-export function byRow(values: readonly SealedValue[]): WrittenRow[] {
-  const rows = new Map<SourceRow, Map<number, SealedValue>>()
-  for (const value of values) {
-    const of = rows.get(value.row) ?? new Map()
-    rows.set(value.row, of.set(value.at, value))
-  }
-  return [...rows].map(([row, of]) => ({ row, values: of }))
 }

@@ -1,11 +1,12 @@
-import { tokenOf } from '../../blind-index/token'
 import type { Query } from '../../key-store/store'
 import type { KeyAccess } from '../../keys/access'
+import { declaredIndexes, indexValues, type MadeIndex, NO_INDEX_VALUE } from '../index-values'
 import type { KeyColumn } from '../job/key-columns'
 import { endOfPage } from '../job/replace-rows'
 import { quote, tablePath } from '../table-path'
 import type { AdoptingColumn, AdoptingTable } from './adopting-table'
 import type { PlainValue } from './plain-values'
+import { byColumn } from './seal-values'
 
 /** Where indexes are compared. */
 export interface IndexPlace {
@@ -24,9 +25,8 @@ export async function findWrongIndexes(
   values: readonly PlainValue[],
 ): Promise<ReadonlySet<PlainValue>> {
   const wrong = new Set<PlainValue>()
-  for (const column of place.table.columns) {
-    const own = values.filter((value) => value.column === column)
-    if (column.indexColumns.length === 0 || own.length === 0) continue
+  for (const [column, own] of byColumn(values)) {
+    if (column.indexColumns.length === 0) continue
     for (const value of await differing(place, column, own)) wrong.add(value)
   }
   return wrong
@@ -38,12 +38,12 @@ async function differing(
   values: readonly PlainValue[],
 ): Promise<PlainValue[]> {
   const { definition, exactColumn, rangeColumn } = column
-  const { exact, bucketing, indexName } = definition
-  const key = exact ? await access.tokenKey(indexName) : null
-  const tokens = values.map(({ value }) =>
-    key ? tokenOf(key, definition.encodeForToken(value)).toString('hex') : null,
+  const { bucketing } = definition
+  const outcomes = indexValues(
+    await declaredIndexes(access, definition),
+    values.map(({ value }) => value),
   )
-  const buckets = values.map(({ value }) => (bucketing ? String(definition.bucketOf(value)) : null))
+  const made = outcomes.map((index) => ('code' in index ? NO_INDEX_VALUE : index))
   const differs = [
     exactColumn && `r.${quote(exactColumn)} IS DISTINCT FROM decode(p.h, 'hex')`,
     rangeColumn && `r.${quote(rangeColumn)} IS DISTINCT FROM p.b::${bucketing?.columnType}`,
@@ -59,10 +59,12 @@ async function differing(
         AND (${differs.join(' OR ')})`,
     [
       values.map((_, i) => String(i)),
-      tokens,
-      buckets,
+      made.map(({ token }) => token?.toString('hex') ?? null),
+      made.map(({ bucket }) => bucket),
       ...names.map((_, i) => values.map(({ row }) => row.key[i])),
     ],
   )
-  return rows.map(({ n }) => values[Number(n)] as PlainValue)
+  const different = new Set(rows.map(({ n }) => Number(n)))
+  // What is wrong with a value that has no token or bucket is told where it is sealed.
+  return values.filter((_, i) => different.has(i) || 'code' in (outcomes[i] as MadeIndex))
 }

@@ -29,31 +29,22 @@ export function plainValues(
   for (const row of rows) {
     columns.forEach((column, at) => {
       if (!holdsValue(row, at) || !isWanted(row, at)) return
-      const value = attempt(() => column.adopted.valueOf(cellOf(row, 'a', at)))
-      if (value.ok) values.push({ row, at, column, value: value.result })
-      else failed.push(failureOf({ row, column }, value.code))
+      try {
+        values.push({ row, at, column, value: column.adopted.valueOf(cellOf(row, 'a', at)) })
+      } catch (error) {
+        failed.push(failureOf({ row, column }, codeOf(error)))
+      }
     })
   }
   return { values, failed }
 }
 
-type Attempt<T> = { ok: true; result: T } | { ok: false; code: MortiseErrorCode }
-
 /**
- * What is wrong with one value must not end the work on the others. What a transformer of the application
- * throws may show the value, and is not kept.
+ * What a report says of an error: what is wrong with one value must not end the work on the others. What
+ * a transformer of the application throws may show the value, and is not kept.
  *
- * @throws what {@link codeOf} throws
+ * @throws the error itself where it concerns more than one value
  */
-export function attempt<T>(work: () => T): Attempt<T> {
-  try {
-    return { ok: true, result: work() }
-  } catch (error) {
-    return { ok: false, code: codeOf(error) }
-  }
-}
-
-/** @throws the error itself where it concerns more than one value */
 export function codeOf(error: unknown): MortiseErrorCode {
   if (!isMortiseError(error)) return 'ERR_VALUE_INVALID'
   if (concernsAll(error)) throw error

@@ -1,29 +1,25 @@
-import { tokenOf } from '../../blind-index/token'
 import type { SealInput } from '../../envelope/seal'
-import { toStored } from '../../envelope/stored-form'
 import { MortiseError } from '../../errors'
-import type { KeyAccess, SealingKey, TokenKey } from '../../keys/access'
-import type { FailedValue } from '../job/table-task'
+import type { KeyAccess, SealingKey } from '../../keys/access'
+import { declaredIndexes, type IndexValue, indexValues, type MadeIndex } from '../index-values'
+import type { FailedValue, SourceRow } from '../job/table-task'
 import { failureOf } from '../opened-page'
 import { sealMembers } from '../seal-members'
-import { cellOf } from './adopting-table'
-import { attempt, type PlainValue } from './plain-values'
-
-/** Everything that a row gets for a value, as parameters of a statement. */
-export interface SealedValue extends PlainValue {
-  readonly envelope: Buffer | string
-  /** Null without an exact index. */
-  readonly token: Buffer | null
-  /** Null without a range index. */
-  readonly bucket: string | null
-}
+import { type AdoptingColumn, cellOf } from './adopting-table'
+import { codeOf, type PlainValue } from './plain-values'
 
 /** A value with what its columns will hold, but for the envelope. */
-interface EncodedValue extends PlainValue {
-  readonly input: SealInput
+interface EncodedValue extends SealInput {
+  readonly row: SourceRow
+  readonly plain: PlainValue
   readonly subject: string | null
-  readonly token: Buffer | null
-  readonly bucket: string | null
+  readonly index: IndexValue
+}
+
+/** Everything that a row gets for a value. */
+export interface SealedValue {
+  readonly value: EncodedValue
+  readonly envelope: Buffer
 }
 
 /**
@@ -38,71 +34,48 @@ export async function sealValues(
 ): Promise<{ readonly sealed: SealedValue[]; readonly failed: FailedValue[] }> {
   const failed: FailedValue[] = []
   const encoded: EncodedValue[] = []
-  const tokenKeys = await tokenKeysOf(access, values)
-  for (const value of values) {
-    const result = attempt(() => encode(access, value, tokenKeys))
-    if (result.ok) encoded.push(result.result)
-    else failed.push(failureOf(value, result.code))
+  for (const [column, own] of byColumn(values)) {
+    const made = indexValues(
+      await declaredIndexes(access, column.definition),
+      own.map(({ value }) => value),
+    )
+    own.forEach((plain, i) => {
+      const index = made[i] as MadeIndex
+      try {
+        if ('code' in index) failed.push(failureOf(plain, index.code))
+        else encoded.push(encode(access, plain, index))
+      } catch (error) {
+        failed.push(failureOf(plain, codeOf(error)))
+      }
+    })
   }
   const keys = await access.sealingKeys(new Set(encoded.map(({ subject }) => subject)))
-  const records = recordsOf(encoded).map((members) => {
-    return { key: keys.get(members[0]?.subject ?? null) as SealingKey, members }
-  })
-  const page = await sealMembers(records)
-  return {
-    sealed: page.sealed.map(({ value, envelope }) => {
-      return { ...value, envelope: toStored(envelope, value.column.form) }
-    }),
-    failed: [...failed, ...page.failed.map(({ value, code }) => failureOf(value, code))],
-  }
+  const page = await sealMembers(encoded, ({ subject }) => keys.get(subject) as SealingKey)
+  failed.push(...page.failed.map(({ value, code }) => failureOf(value.plain, code)))
+  return { sealed: page.sealed, failed }
 }
 
-/** By field id. */
-async function tokenKeysOf(
-  access: KeyAccess,
+/** The values of each column. */
+export function byColumn(
   values: readonly PlainValue[],
-): Promise<ReadonlyMap<string, TokenKey>> {
-  const keys = new Map<string, TokenKey>()
-  for (const { column } of values) {
-    const { exact, fieldId, indexName } = column.definition
-    if (exact && !keys.has(fieldId)) keys.set(fieldId, await access.tokenKey(indexName))
+): ReadonlyMap<AdoptingColumn, readonly PlainValue[]> {
+  const columns = new Map<AdoptingColumn, PlainValue[]>()
+  for (const value of values) {
+    const own = columns.get(value.column)
+    if (own) own.push(value)
+    else columns.set(value.column, [value])
   }
-  return keys
+  return columns
 }
 
-function encode(
-  { domain }: KeyAccess,
-  plain: PlainValue,
-  tokenKeys: ReadonlyMap<string, TokenKey>,
-): EncodedValue {
+function encode({ domain }: KeyAccess, plain: PlainValue, index: IndexValue): EncodedValue {
   const { row, at, column, value } = plain
   const { definition } = column
   const encoded = definition.encode(value)
-  const key = tokenKeys.get(definition.fieldId)
-  const token = key ? tokenOf(key, definition.encodeForToken(value)) : null
-  const bucket = definition.bucketing ? String(definition.bucketOf(value)) : null
   const subject = column.subject?.idOf(cellOf(row, 's', at)) ?? null
   const rowId = column.row?.idOf(cellOf(row, 'o', at)) ?? undefined
   if ((column.subject && subject === null) || (column.row && rowId === undefined)) {
     throw new MortiseError('ERR_ROW_UNKNOWN', `${column.field}: its row names no subject`)
   }
-  return {
-    ...plain,
-    input: { field: definition.context(domain), encoded, rowId },
-    subject,
-    token,
-    bucket,
-  }
-}
-
-/** Values of one row that have one subject, together. */
-function recordsOf(values: readonly EncodedValue[]): EncodedValue[][] {
-  const records = new Map<string, EncodedValue[]>()
-  for (const value of values) {
-    const id = JSON.stringify([value.row.key, value.subject])
-    const record = records.get(id)
-    if (record) record.push(value)
-    else records.set(id, [value])
-  }
-  return [...records.values()]
+  return { field: definition.context(domain), encoded, rowId, row, plain, subject, index }
 }

@@ -12,12 +12,11 @@ import {
   holdsValue,
   rowsWhere,
 } from './adopting-table'
-import { byRow } from './backfill-task'
 import { countValues } from './count-values'
 import { findWrongIndexes } from './find-wrong-indexes'
 import { type PlainValue, plainValues } from './plain-values'
 import { sealValues } from './seal-values'
-import { type WrittenRow, writeValues } from './write-values'
+import { type WrittenValue, writeValues, writtenValue } from './write-values'
 
 /** What a comparison needs. */
 export interface VerifyContext {
@@ -64,10 +63,9 @@ async function verifyPage(
   const right = new Set(same.filter((value) => !wrong.has(value)))
   const different = plain.values.filter((value) => !right.has(value))
   const { sealed, failed } = await sealValues(access, different)
-  const corrected = [...byRow(sealed), ...orphans(columns, rows)]
-  const amount = corrected.reduce((sum, { values }) => sum + values.size, 0)
+  const corrected = [...sealed.map(writtenValue), ...orphans(columns, rows)]
   return {
-    values: right.size + amount,
+    values: right.size + corrected.length,
     failed: [...plain.failed, ...failed],
     write: async (run) => {
       const written = await write(run, corrected)
@@ -89,13 +87,12 @@ function isSame(
 }
 
 /** Envelopes of values that are NULL. */
-function orphans(columns: readonly AdoptingColumn[], rows: readonly SourceRow[]): WrittenRow[] {
-  return rows.flatMap((row) => {
-    const places = columns.flatMap((_, at) =>
-      !holdsValue(row, at) && cellOf(row, 'e', at) !== null ? [at] : [],
-    )
-    return places.length === 0 ? [] : [{ row, values: new Map(places.map((at) => [at, null])) }]
-  })
+function orphans(columns: readonly AdoptingColumn[], rows: readonly SourceRow[]): WrittenValue[] {
+  return rows.flatMap((row) =>
+    columns.flatMap((_, at) =>
+      !holdsValue(row, at) && cellOf(row, 'e', at) !== null ? [{ row, at, sealed: null }] : [],
+    ),
+  )
 }
 
 function isHeld(column: AdoptingColumn): string {

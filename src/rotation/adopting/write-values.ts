@@ -1,4 +1,6 @@
+import { toStored } from '../../envelope/stored-form'
 import type { Query } from '../../key-store/store'
+import { NO_INDEX_VALUE } from '../index-values'
 import type { KeyColumn } from '../job/key-columns'
 import type { ParameterRow } from '../job/page-parameters'
 import { type ReplacedColumn, replaceRows } from '../job/replace-rows'
@@ -8,11 +10,22 @@ import { quote } from '../table-path'
 import { type AdoptingColumn, type AdoptingTable, versionOf } from './adopting-table'
 import type { SealedValue } from './seal-values'
 
-/** A row that gets values: by the place of their columns; null empties the columns. */
-export interface WrittenRow {
+/** What the columns of one property get in a row: a value, or NULL. */
+export interface WrittenValue {
   readonly row: SourceRow
-  readonly values: ReadonlyMap<number, SealedValue | null>
+  /** Place of the column in its table. */
+  readonly at: number
+  readonly sealed: SealedValue | null
 }
+
+/** What is to be written of a value that was sealed. */
+export function writtenValue(sealed: SealedValue): WrittenValue {
+  const { row, at } = sealed.value.plain
+  return { row, at, sealed }
+}
+
+/** What a row gets, by the place of the columns; undefined for those that stay. */
+type WrittenRow = readonly (WrittenValue | undefined)[]
 
 /**
  * Writes the statement that puts envelopes, tokens and buckets of a page into their columns; a row that
@@ -21,16 +34,12 @@ export interface WrittenRow {
 export function writeValues(
   table: AdoptingTable,
   keys: readonly KeyColumn[],
-): (query: Query, rows: readonly WrittenRow[]) => Promise<PageWritten> {
+): (query: Query, values: readonly WrittenValue[]) => Promise<PageWritten> {
   const columns = table.columns.map(writtenColumn)
   const write = writeApart(replaceRows(table, keys, columns), (row, detail) =>
     withoutRefused(table, columns, row, detail),
   )
-  return (query, rows) =>
-    write(
-      query,
-      rows.map((row) => parametersOf(table, row)),
-    )
+  return (query, values) => write(query, parametersOf(table, values))
 }
 
 /** Takes out the value that the database names, or the first that has a token. */
@@ -57,19 +66,31 @@ function withoutRefused(
   }
 }
 
-function parametersOf({ columns }: AdoptingTable, { row, values }: WrittenRow): ParameterRow {
-  return {
-    key: row.key,
-    parameters: columns.flatMap((column, at) => {
-      const value = values.get(at)
-      return [
-        value === undefined ? null : versionOf(row),
-        value?.envelope ?? null,
-        ...(column.exactColumn === null ? [] : [value?.token ?? null]),
-        ...(column.rangeColumn === null ? [] : [value?.bucket ?? null]),
-      ]
-    }),
+function parametersOf({ columns }: AdoptingTable, values: readonly WrittenValue[]): ParameterRow[] {
+  const rows = new Map<SourceRow, (WrittenValue | undefined)[]>()
+  for (const value of values) {
+    const ofRow = rows.get(value.row) ?? new Array<undefined>(columns.length).fill(undefined)
+    rows.set(value.row, ofRow)
+    ofRow[value.at] = value
   }
+  return [...rows].map(([row, ofRow]) => parameterRow(columns, row, ofRow))
+}
+
+function parameterRow(
+  columns: readonly AdoptingColumn[],
+  row: SourceRow,
+  values: WrittenRow,
+): ParameterRow {
+  const version = versionOf(row)
+  const parameters: (string | Buffer | null)[] = []
+  columns.forEach(({ form, exactColumn, rangeColumn }, at) => {
+    const sealed = values[at]?.sealed ?? null
+    const index = sealed?.value.index ?? NO_INDEX_VALUE
+    parameters.push(values[at] ? version : null, sealed && toStored(sealed.envelope, form))
+    if (exactColumn !== null) parameters.push(index.token)
+    if (rangeColumn !== null) parameters.push(index.bucket)
+  })
+  return { key: row.key, parameters }
 }
 
 function writtenColumn(column: AdoptingColumn, at: number): ReplacedColumn {

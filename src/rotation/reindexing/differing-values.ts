@@ -20,8 +20,8 @@ export async function differingValues(
     const { token, bucket } = writtenColumns(column)
     const rows = await query(statement(place, column), [
       ...place.keys.map((_, i) => own.map(({ row }) => row.key[i])),
-      ...(token === null ? [] : [own.map((value) => value.token?.toString('hex') ?? null)]),
-      ...(bucket === null ? [] : [own.map((value) => value.bucket)]),
+      ...(token === null ? [] : [own.map(({ index }) => index.token?.toString('hex') ?? null)]),
+      ...(bucket === null ? [] : [own.map(({ index }) => index.bucket)]),
     ])
     differing.push(...rows.map(({ n }) => own[Number(n) - 1] as NextValue))
   }

@@ -1,8 +1,13 @@
-import { tokenOf } from '../../blind-index/token'
-import { attempt } from '../../envelope/one-value'
-import type { KeyAccess, TokenKey } from '../../keys/access'
+import type { KeyAccess } from '../../keys/access'
+import {
+  type IndexValue,
+  indexValues,
+  type MadeIndex,
+  type MadeIndexes,
+  NO_INDEX_VALUE,
+} from '../index-values'
 import type { FailedValue, SourceRow } from '../job/table-task'
-import { openRows } from '../open-rows'
+import { type OpenedValue, openRows } from '../open-rows'
 import { type ChangingColumn, writtenColumns } from './changing-table'
 
 /** What the columns of the generation to come must hold for one value. */
@@ -10,10 +15,8 @@ export interface NextValue {
   readonly row: SourceRow
   /** Place of the column in its table. */
   readonly at: number
-  /** Null for a value that is NULL or shredded, and where no tokens are made. */
-  readonly token: Buffer | null
-  /** Text; null as the token. */
-  readonly bucket: string | null
+  /** Nulls for a value that is NULL or shredded. */
+  readonly index: IndexValue
 }
 
 /** Gives the tokens and buckets that a page of rows must have. */
@@ -34,42 +37,37 @@ export function nextValuesOf(
 ): NextValuesOf {
   return async (rows) => {
     const opened = await openRows(access, columns, rows)
-    const keys: (TokenKey | null)[] = []
-    for (const column of columns) {
-      const isWanted = writtenColumns(column).token !== null && !dryRun
-      keys.push(isWanted ? await access.tokenKey(column.change.next.indexName) : null)
-    }
     const values: NextValue[] = []
     const failed: FailedValue[] = []
-    rows.forEach((row, i) => {
-      columns.forEach((column, at) => {
-        const value = opened[i]?.[at] ?? { kind: 'null' }
-        const made =
-          value.kind === 'value'
-            ? attempt(() => nextValue(column, value.value, keys[at] ?? null))
-            : value.kind === 'failed'
-              ? value
-              : NOTHING
-        if ('code' in made) failed.push({ key: row.key, column: column.column, code: made.code })
-        else values.push({ row, at, ...made })
+    for (const [at, column] of columns.entries()) {
+      const own = opened.map((ofRow) => ofRow[at] ?? NULL)
+      const present = own.flatMap((one) => (one.kind === 'value' ? [one.value] : []))
+      const made = indexValues(await nextIndexes(access, column, dryRun), present).values()
+      own.forEach((one, i) => {
+        const row = rows[i] as SourceRow
+        const index = one.kind === 'value' ? (made.next().value as MadeIndex) : withoutValue(one)
+        if ('code' in index) failed.push({ key: row.key, column: column.column, code: index.code })
+        else values.push({ row, at, index })
       })
-    })
+    }
     return { values, failed }
   }
 }
 
-const NOTHING = { token: null, bucket: null }
+function withoutValue(one: Exclude<OpenedValue, { kind: 'value' }>): MadeIndex {
+  return one.kind === 'failed' ? one : NO_INDEX_VALUE
+}
 
-function nextValue(
+const NULL: OpenedValue = { kind: 'null' }
+
+async function nextIndexes(
+  access: KeyAccess,
   column: ChangingColumn,
-  value: unknown,
-  key: TokenKey | null,
-): Pick<NextValue, 'token' | 'bucket'> {
+  dryRun: boolean,
+): Promise<MadeIndexes> {
   const { next } = column.change
   const { token, bucket } = writtenColumns(column)
-  const encoded = token === null ? null : next.encodeForToken(value)
-  return {
-    token: key && encoded && tokenOf(key, encoded),
-    bucket: bucket === null ? null : String(next.bucketOf(value)),
-  }
+  const [hasToken, hasBucket] = [token !== null, bucket !== null]
+  const tokenKey = hasToken && !dryRun ? await access.tokenKey(next.indexName) : null
+  return { field: next, hasToken, hasBucket, tokenKey }
 }

@@ -41,8 +41,8 @@ export function parametersOf(
       const { token, bucket } = writtenColumns(column)
       return [
         value ? String(row.values.x) : null,
-        ...(token === null ? [] : [value?.token ?? null]),
-        ...(bucket === null ? [] : [value?.bucket ?? null]),
+        ...(token === null ? [] : [value?.index.token ?? null]),
+        ...(bucket === null ? [] : [value?.index.bucket ?? null]),
       ]
     }),
   }))

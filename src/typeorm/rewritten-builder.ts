@@ -14,18 +14,6 @@ export function whileSending<T>(builder: object, render: () => T): T {
   }
 }
 
-/**
- * TypeORM begins with a cache key of the parameters, which is JSON, also where there is no cache: each
- * value would be digested for nothing. Only that first JSON is left empty.
- */
-export function withoutCacheKey(parameters: unknown[]): void {
-  const toJSON = () => {
-    Reflect.deleteProperty(parameters, 'toJSON')
-    return []
-  }
-  Object.defineProperty(parameters, 'toJSON', { configurable: true, value: toJSON })
-}
-
 /** Rewrites the statements of one builder, whose class TypeORM does not export. */
 export function rewriteOnInstance(builder: object): void {
   const internals = internalsOf(builder)

@@ -15,12 +15,12 @@ import { hideValues } from './hide-values'
 import { EncryptedInsertBuilder } from './insert-builder'
 import { dataSourceOf, internalsOf, type RawRow, type SelectInternals } from './internals'
 import { objectCondition, rewriteExactCondition } from './object-where'
-import { restoreEnvelopes } from './placeholder'
+import { restoreEnvelopes, withoutDigests } from './placeholder'
 import { applyPlan, type Plan, planField, planOf, readsEncrypted } from './plan'
 import { refuseQuery } from './predicate'
 import { cloneMap, pageReading, singleStatement, windowOf, withinKeys } from './reading'
 import { redactParameters } from './redact-errors'
-import { rewriteOnInstance, whileSending, withoutCacheKey } from './rewritten-builder'
+import { rewriteOnInstance, whileSending } from './rewritten-builder'
 import { resolvedStatement, runtimeOf } from './runtime'
 import { shareState, standIn, stateOf, withoutRaw } from './select-state'
 import { rewriteStatement } from './sql/rewrite-statement'
@@ -142,11 +142,7 @@ export class EncryptedSelectBuilder<E extends ObjectLiteral> extends SelectQuery
   }
 
   override getQueryAndParameters(): [string, unknown[]] {
-    const { prepared, reader } = stateOf(this)
-    if (prepared) return prepared
-    const statement = whileSending(this, () => super.getQueryAndParameters())
-    if (reader && !dataSourceOf(this).queryResultCache) withoutCacheKey(statement[1])
-    return statement
+    return stateOf(this).prepared ?? whileSending(this, () => super.getQueryAndParameters())
   }
 
   /** TypeORM awaits no hook before it streams: tokens are made first. */
@@ -192,7 +188,9 @@ export class EncryptedSelectBuilder<E extends ObjectLiteral> extends SelectQuery
   }
 
   protected override async loadRawResults(queryRunner: QueryRunner): Promise<RawRow[]> {
-    const rows = await super.loadRawResults(queryRunner)
+    const load = () => super.loadRawResults(queryRunner)
+    // TypeORM begins with a cache key, also where there is no cache.
+    const rows = await (dataSourceOf(this).queryResultCache ? load() : withoutDigests(load))
     const { reader } = stateOf(this)
     return reader ? reader.read(rows, queryRunner) : rows
   }

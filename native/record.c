@@ -26,13 +26,19 @@ bool algorithms_fetch(void) {
   return algorithms.ecb != NULL && algorithms.gcm != NULL && algorithms.hmac != NULL;
 }
 
-static bool set_digest(struct worker *worker) {
-  char *digest = worker->page->operation == TOKEN ? "SHA256" : "SHA512";
+static bool create_hmac(struct worker *worker, char *digest) {
   OSSL_PARAM parameters[] = {
       OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest, 0),
       OSSL_PARAM_construct_end(),
   };
-  return EVP_MAC_CTX_set_params(worker->hmac, parameters) == 1;
+  worker->hmac = EVP_MAC_CTX_new(algorithms.hmac);
+  return worker->hmac != NULL && EVP_MAC_CTX_set_params(worker->hmac, parameters) == 1;
+}
+
+static bool create_gcm(struct worker *worker, int encrypt) {
+  worker->gcm = EVP_CIPHER_CTX_new();
+  return worker->gcm != NULL &&
+         EVP_CipherInit_ex(worker->gcm, algorithms.gcm, NULL, NULL, NULL, encrypt) == 1;
 }
 
 static bool create_block_cipher(struct block_cipher *cipher, int encrypt) {
@@ -42,14 +48,22 @@ static bool create_block_cipher(struct block_cipher *cipher, int encrypt) {
          EVP_CIPHER_CTX_set_padding(cipher->context, 0) == 1;
 }
 
+/* Only what the operation uses: for a page of one value the contexts are most of the work. */
 bool worker_create(struct worker *worker, const struct page *page) {
   *worker = (struct worker){.page = page, .hmac_key = NO_KEY};
-  worker->gcm = EVP_CIPHER_CTX_new();
-  worker->hmac = EVP_MAC_CTX_new(algorithms.hmac);
-  return worker->gcm && worker->hmac && set_digest(worker) &&
-         create_block_cipher(&worker->wrap, 1) && create_block_cipher(&worker->unwrap, 0) &&
-         EVP_CipherInit_ex(worker->gcm, algorithms.gcm, NULL, NULL, NULL,
-                           page->operation == SEAL) == 1;
+  switch (page->operation) {
+    case OPEN:
+      return create_hmac(worker, "SHA512") && create_block_cipher(&worker->unwrap, 0) &&
+             create_gcm(worker, 0);
+    case SEAL:
+      return create_hmac(worker, "SHA512") && create_block_cipher(&worker->wrap, 1) &&
+             create_gcm(worker, 1);
+    case REWRAP:
+      return create_hmac(worker, "SHA512") && create_block_cipher(&worker->unwrap, 0) &&
+             create_block_cipher(&worker->wrap, 1);
+    default:
+      return create_hmac(worker, "SHA256");
+  }
 }
 
 void worker_free(struct worker *worker) {

@@ -28,6 +28,7 @@ export async function inLanes<T>(
   things: readonly T[],
   work: (thing: T) => Promise<void>,
 ): Promise<void> {
+  if (things.length === 1) return work(things[0] as T)
   const rest = things.values()
   const lane = async (): Promise<void> => {
     for (const thing of rest) await work(thing)

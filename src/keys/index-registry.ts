@@ -97,7 +97,7 @@ export class IndexRegistry {
   /** The record of a declared name, as new as the staleness bound. */
   async record(name: IndexName, session?: Session): Promise<IndexRecord> {
     if (name.kind === 'subject') return this.#subjectRecord(name, session)
-    const declarations = this.#declarations().filter((declaration) => names(declaration, name))
+    const declarations = this.#declarationsOf(name)
     const [first] = declarations
     if (first === undefined) {
       throw new RangeError(`${indexNameText(name)} was not declared to this keyring`)
@@ -160,6 +160,12 @@ export class IndexRegistry {
     return record
   }
 
+  #declarationsOf({ kind, name }: IndexName): readonly IndexDeclaration[] {
+    if (kind === 'group') return this.#declarations().filter(({ exact }) => exact?.group === name)
+    const declared = this.#declared.get(name)
+    return declared === undefined ? [] : [declared.declaration]
+  }
+
   #declarations(): IndexDeclaration[] {
     return [...this.#declared.values()].map(({ declaration }) => declaration)
   }
@@ -217,10 +223,6 @@ export class IndexRegistry {
     await this.#source.snapshot.reloadAfterWrite(session)
     return this.#load(this.#source.store().writesOnSession ? session : undefined)
   }
-}
-
-function names({ fieldId, exact }: IndexDeclaration, { kind, name }: IndexName): boolean {
-  return kind === 'field' ? fieldId === name : exact?.group === name
 }
 
 function missingFrom(records: Records, wanted: readonly IndexRecord[]): IndexRecord[] {

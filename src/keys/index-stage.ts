@@ -34,12 +34,23 @@ const STAGES: Readonly<Record<Exclude<IndexState, 'active'>, IndexStage>> = {
 /** While these last, all who write still write the generation before the change. */
 const READABLE: readonly IndexState[] = ['required', 'written', 'filled', 'asked']
 
+/** The last answer about records of the key store: a statement asks the same one several times. */
+const lastAnswer = new WeakMap<Generations, { declaration: IndexDeclaration; stage: IndexStage }>()
+
 /**
  * What a declaration may do, by what the key store has.
  *
  * @throws ERR_INDEX_CHANGED where rows were indexed otherwise than is declared
  */
 export function indexStage(declaration: IndexDeclaration, generations: Generations): IndexStage {
+  const known = lastAnswer.get(generations)
+  if (known?.declaration === declaration) return known.stage
+  const stage = compare(declaration, generations)
+  lastAnswer.set(generations, { declaration, stage })
+  return stage
+}
+
+function compare(declaration: IndexDeclaration, generations: Generations): IndexStage {
   const { active, next } = generations
   const declared = fieldRecord(active.domain, declaration)
   const wanted = declaration.next && fieldRecord(active.domain, declaration.next)

@@ -1,3 +1,4 @@
+import type { EntityMetadata } from 'typeorm'
 import { MortiseError } from '../errors'
 import { columnSql } from './compile-predicate'
 import { type ColumnPlace, contradicts, type Evidence, isLossy, matches } from './condition'
@@ -37,18 +38,32 @@ export type PageColumns = readonly (PageColumn & { readonly alias: string })[]
  */
 export function selectedColumns(builder: object, extras: ExtraColumns): PageColumns {
   const internals = builder as SelectInternals
-  return internals.expressionMap.aliases.flatMap((alias) => {
-    if (!alias.hasMetadata) return []
-    const encrypted = encryptedColumnsOf(alias.metadata)
-    if (encrypted.length === 0) return []
-    const selects = internals.buildEscapedEntityColumnSelects(alias.name, alias.metadata)
-    const names = namesOf(selects)
-    return encrypted.flatMap((column) => {
-      const sql = columnSql({ alias: alias.name, builder: internalsOf(builder) }, column.main)
-      const key = names.get(sql)
-      if (key === undefined) return []
-      return [pageColumn(builder, { alias: alias.name, column }, key, extras, names)]
-    })
+  return internals.expressionMap.aliases.flatMap(({ name, hasMetadata, metadata }) => {
+    if (!hasMetadata || encryptedColumnsOf(metadata).length === 0) return []
+    const selects = internals.buildEscapedEntityColumnSelects(name, metadata)
+    const known = foundIn.get(selects)
+    if (known) return known
+    const columns = columnsIn(builder, selects, name, metadata, extras)
+    // What is selected along is added to one statement.
+    if (extras.isEmpty) foundIn.set(selects, columns)
+    return columns
+  })
+}
+
+/** What was found in the lists that `entitySelects` remembers. */
+const foundIn = new WeakMap<readonly SelectedColumn[], PageColumns>()
+
+function columnsIn(
+  builder: object,
+  selects: readonly SelectedColumn[],
+  alias: string,
+  metadata: EntityMetadata,
+  extras: ExtraColumns,
+): PageColumns {
+  const names = namesOf(selects)
+  return encryptedColumnsOf(metadata).flatMap((column) => {
+    const key = names.get(columnSql({ alias, builder: internalsOf(builder) }, column.main))
+    return key === undefined ? [] : [pageColumn(builder, { alias, column }, key, extras, names)]
   })
 }
 

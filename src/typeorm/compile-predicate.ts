@@ -5,7 +5,7 @@ import { checkValue } from '../envelope/codec'
 import type { MortiseError } from '../errors'
 import type { Field } from '../field'
 import { askedColumn } from './asked-column'
-import { type ColumnPlace, type Condition, join, type MakeParameter } from './condition'
+import { type ColumnPlace, type Condition, join, type MakeParameter, NEVER } from './condition'
 import { type BuilderInternals, type ColumnMetadata, internalsOf } from './internals'
 import { Placeholder } from './placeholder'
 import { type Comparison, negate, type Predicate, predicateOf, refuseQuery } from './predicate'
@@ -81,18 +81,28 @@ function atom(target: Target, predicate: Predicate, test: Test) {
 /**
  * An atom whose index value is shared by several values: a hit is a candidate, a miss is certain.
  *
+ * @param index - the column of the index value
  * @param hit - SQL that holds where the index value is the one asked for
  */
-function shared(target: Target, predicate: Predicate, test: Test, hit: string): Condition {
+function shared(
+  target: Target,
+  predicate: Predicate,
+  test: Test,
+  index: ColumnMetadata,
+  hit: string,
+): Condition {
   const rest = atom(target, predicate, test)
-  return 'negated' in predicate && predicate.negated
-    ? {
-        kind: 'lossy',
-        sql: `${target.sqlOf(target.column.main)} IS NOT NULL`,
-        sure: `NOT (${hit})`,
-        ...rest,
-      }
-    : { kind: 'lossy', sql: hit, sure: 'FALSE', ...rest }
+  if (!('negated' in predicate && predicate.negated)) {
+    return { kind: 'lossy', sql: hit, sure: NEVER, undecided: hit, ...rest }
+  }
+  return {
+    kind: 'lossy',
+    sql: `${target.sqlOf(target.column.main)} IS NOT NULL`,
+    sure: `NOT (${hit})`,
+    // A value whose index is not there is missed by neither a hit nor a miss.
+    undecided: `${hit} OR ${target.sqlOf(index)} IS NULL`,
+    ...rest,
+  }
 }
 
 function compileMembership(
@@ -109,7 +119,7 @@ function compileMembership(
   const test: Test = (value) => includes(value) !== negated
   const predicate: Predicate = { kind: 'in', values, negated }
   if (!hmac || field.exact?.bits !== FULL_BITS) {
-    return shared(target, predicate, test, `${target.sqlOf(index)} IN (${list})`)
+    return shared(target, predicate, test, index, `${target.sqlOf(index)} IN (${list})`)
   }
   const sql = `${target.sqlOf(hmac)} ${negated ? 'NOT IN' : 'IN'} (${list})`
   return { kind: 'exact', sql, ...atom(target, predicate, test) }
@@ -160,6 +170,7 @@ function compileComparison(target: Target, operator: Comparison, bound: unknown)
     kind: 'lossy',
     sql: `${reference} ${strict}= ${parameter}`,
     sure: `${reference} ${strict} ${parameter}`,
+    undecided: `${reference} = ${parameter}`,
     ...rest,
   }
 }
@@ -188,7 +199,7 @@ function compileLike(target: Target, pattern: LikePattern, negated: boolean): Co
   const test: Test = (value) => pattern.matches(value as string) !== negated
   const decides =
     pattern.rest === 'anything' ? given <= length : pattern.rest === 'nothing' && given < length
-  if (!decides) return shared(target, predicate, test, hit)
+  if (!decides) return shared(target, predicate, test, lofi, hit)
   const sql = negated ? `NOT (${hit})` : hit
   return { kind: 'exact', sql, ...atom(target, predicate, test) }
 }

@@ -8,12 +8,13 @@ export interface ColumnPlace {
 
 /**
  * A WHERE condition as a tree. `sql` of an atom is what the database evaluates; a lossy atom's `sql`
- * holds for a superset of the rows, and its `sure` for a subset that needs no opening.
+ * holds for a superset of the rows, its `sure` for a subset that needs no opening, and its `undecided`
+ * for all that are in the one and not in the other: the bucket at the end of a range.
  */
 export type Condition =
   | { readonly kind: 'plain'; readonly sql: string }
   | (Testable & { readonly kind: 'exact' })
-  | (Testable & { readonly kind: 'lossy'; readonly sure: string })
+  | Lossy
   | { readonly kind: 'and' | 'or'; readonly parts: readonly Condition[] }
 
 /** Makes a parameter of a value, in the statement that is written, and gives its name in SQL. */
@@ -27,6 +28,12 @@ interface Testable extends ColumnPlace {
   negated(parameter: MakeParameter): Condition
   /** The same, by the columns that are to be asked now. */
   again(parameter: MakeParameter): Condition
+}
+
+interface Lossy extends Testable {
+  readonly kind: 'lossy'
+  readonly sure: string
+  readonly undecided: string
 }
 
 /** The condition that always holds. */
@@ -97,6 +104,32 @@ export function sureSql(condition: Condition): string {
   return render(condition, (atom) => (atom.kind === 'lossy' ? atom.sure : atom.sql)) || 'TRUE'
 }
 
+/**
+ * The SQL of the rows in the superset that only opening decides.
+ *
+ * A row that some atom leaves undecided is all that it can be; said beside the condition, it is what the
+ * index of a bucket finds, where the whole range would have to be read otherwise.
+ */
+export function undecidedSql(condition: Condition): string {
+  const ends = lossyAtoms(condition).map(({ undecided }) => `(${undecided})`)
+  return (
+    `${supersetSql(condition)} AND (${ends.join(' OR ')}) ` +
+    `AND (${sureSql(condition)}) IS NOT TRUE`
+  )
+}
+
+/** Whether the database alone can know of any row that it matches: a token with `bits` never can. */
+export function canBeSure(condition: Condition): boolean {
+  if ('parts' in condition) {
+    const { kind, parts } = condition
+    return kind === 'and' ? parts.every(canBeSure) : parts.some(canBeSure)
+  }
+  return condition.kind !== 'lossy' || condition.sure !== NEVER
+}
+
+/** SQL that holds for no row. */
+export const NEVER = 'FALSE'
+
 type Atom = Exclude<Condition, { readonly parts: readonly Condition[] }>
 
 function render(condition: Condition, sqlOf: (atom: Atom) => string): string {
@@ -155,6 +188,10 @@ export function flagParts(condition: Condition, insideOr = false): Condition[] {
 
 /** The places whose values decide the lossy atoms. */
 export function lossyPlaces(condition: Condition): ColumnPlace[] {
-  if ('parts' in condition) return condition.parts.flatMap(lossyPlaces)
+  return lossyAtoms(condition)
+}
+
+function lossyAtoms(condition: Condition): Lossy[] {
+  if ('parts' in condition) return condition.parts.flatMap(lossyAtoms)
   return condition.kind === 'lossy' ? [condition] : []
 }

@@ -1,7 +1,7 @@
 import type { ObjectLiteral, QueryBuilder, QueryRunner, SelectQueryBuilder } from 'typeorm'
 import { MortiseError } from '../errors'
 import { explainStatement, type PlanNode, servingIndex, unindexedColumn } from '../query-plan'
-import { candidateStatement } from './candidates'
+import { candidateStatement } from './candidate-query'
 import { type ColumnPlace, lossyPlaces } from './condition'
 import { encryptedColumnsOf } from './encrypted-column'
 import { type ColumnMetadata, dataSourceOf, internalsOf } from './internals'

@@ -1,6 +1,7 @@
-import type { RowKey, Window } from './candidates'
+import type { Window } from './candidate-page'
+import type { RowKey } from './candidates'
 import { columnSql } from './compile-predicate'
-import { flagParts, lossyPlaces } from './condition'
+import { canBeSure, flagParts, lossyPlaces } from './condition'
 import { type ExpressionMap, internalsOf, type RawRow, type SelectInternals } from './internals'
 import {
   createPageReader,
@@ -15,6 +16,7 @@ import { applyPlan, type OrderKey, type Plan } from './plan'
 import type { Runtime } from './runtime'
 import { type PageReader, standIn } from './select-state'
 import type { SortKey } from './sort-rows'
+import { applySure } from './sure-rows'
 
 /**
  * The page that a builder asks for, or undefined where one statement gives all rows. As TypeORM reads it:
@@ -68,6 +70,42 @@ export function singleStatement<B extends object, R>(
   orderPlainly(map, plan.order)
   const reader = createPageReader({ runtime, plan, columns, extras, sort })
   return withReader(builder, map, load, reader)
+}
+
+/**
+ * The page of a query that asks for no order, of rows that match for certain: these come first, as in
+ * `findPageKeys`. One statement, and no row is opened beyond the page.
+ *
+ * @returns undefined where they do not fill the page; nothing was opened or hydrated then
+ */
+export async function surePage<B extends object, R>(
+  builder: B,
+  plan: Plan,
+  { take }: Window,
+  runtime: Runtime,
+  load: Load<B, R>,
+): Promise<R | undefined> {
+  const map = cloneMap(internalsOf(builder).expressionMap)
+  const isOrdered = plan.order.length > 0 || map.joinAttributes.length > 0
+  if (isOrdered || take === undefined || !canBeSure(plan.condition)) return undefined
+  applySure(map, plan)
+  const extras = new ExtraColumns()
+  const columns = selectedColumns(builder, extras)
+  extras.addTo(map)
+  const { primaryColumns } = (map.mainAlias as NonNullable<ExpressionMap['mainAlias']>).metadata
+  const target = { alias: map.mainAlias?.name as string, builder: internalsOf(builder) }
+  const keys = primaryColumns.map((column) => columnSql(target, column))
+  map.orderBys = Object.fromEntries(keys.map((key) => [key, 'ASC']))
+  const sure = { ...plan, lossy: false }
+  const reader = createPageReader({ runtime, plan: sure, columns, extras, sort: [] })
+  let isFull = false
+  const result = await withReader(builder, map, load, {
+    async read(rows, queryRunner) {
+      isFull = rows.length >= take
+      return isFull ? reader.read(rows, queryRunner) : []
+    },
+  })
+  return isFull ? result : undefined
 }
 
 /** The rows of one page by their primary keys, in the order of the keys. */

@@ -6,7 +6,7 @@ import {
   SelectQueryBuilder,
 } from 'typeorm'
 import { countMatches, findPageKeys } from './candidates'
-import { type Condition, supersetSql } from './condition'
+import { type Condition, canBeSure, supersetSql } from './condition'
 import { encryptedIn } from './condition-column'
 import { entitySelects } from './entity-selects'
 import { findCondition } from './find-where'
@@ -18,19 +18,25 @@ import { objectCondition, rewriteExactCondition } from './object-where'
 import { restoreEnvelopes, withoutDigests } from './placeholder'
 import { applyPlan, type Plan, planField, planOf, readsEncrypted } from './plan'
 import { refuseQuery } from './predicate'
-import { cloneMap, pageReading, singleStatement, windowOf, withinKeys } from './reading'
+import { cloneMap, pageReading, singleStatement, surePage, windowOf, withinKeys } from './reading'
 import { redactParameters } from './redact-errors'
 import { rewriteOnInstance, whileSending } from './rewritten-builder'
 import { resolvedStatement, runtimeOf } from './runtime'
 import { shareState, standIn, stateOf, withoutRaw } from './select-state'
 import { rewriteStatement } from './sql/rewrite-statement'
-import { canBeSure, narrowToSure } from './sure-rows'
+import { narrowToSure } from './sure-rows'
 import { EncryptedUpdateBuilder } from './update-builder'
 
 /** What TypeORM selects for an alias; it does not export the type of its members. */
 type EntitySelects = ReturnType<
   SelectQueryBuilder<ObjectLiteral>['buildEscapedEntityColumnSelects']
 >
+
+/** Entities, beside the rows that they were made of. */
+interface Loaded<E> {
+  entities: E[]
+  raw: unknown[]
+}
 
 /**
  * SELECT over encrypted properties: conditions and order are rewritten to the hidden columns, pages
@@ -166,7 +172,7 @@ export class EncryptedSelectBuilder<E extends ObjectLiteral> extends SelectQuery
 
   protected override async executeEntitiesAndRawResults(
     queryRunner: QueryRunner,
-  ): Promise<{ entities: E[]; raw: unknown[] }> {
+  ): Promise<Loaded<E>> {
     if (!readsEncrypted(this)) return super.executeEntitiesAndRawResults(queryRunner)
     const runtime = runtimeOf(dataSourceOf(this))
     const plan = await freshPlan(this, queryRunner)
@@ -174,6 +180,8 @@ export class EncryptedSelectBuilder<E extends ObjectLiteral> extends SelectQuery
     const load = (one: this) => super.executeEntitiesAndRawResults.call(one, queryRunner) as never
     if (!plan.lossy && !plan.sorted) return pageReading(asPlanned(this, plan), plan, runtime, load)
     if (!window) return singleStatement(this, plan, runtime, load)
+    const sure = await surePage<this, Loaded<E>>(this, plan, window, runtime, load)
+    if (sure) return sure
     const keys = await findPageKeys(this.clone(), plan, window, runtime, queryRunner)
     if (keys.length === 0) return { entities: [], raw: [] }
     return withinKeys(this, plan, runtime, keys, load)

@@ -38,8 +38,11 @@ export type PageColumns = readonly (PageColumn & { readonly alias: string })[]
  */
 export function selectedColumns(builder: object, extras: ExtraColumns): PageColumns {
   const internals = builder as SelectInternals
-  return internals.expressionMap.aliases.flatMap(({ name, hasMetadata, metadata }) => {
-    if (!hasMetadata || encryptedColumnsOf(metadata).length === 0) return []
+  return internals.expressionMap.aliases.flatMap((alias) => {
+    // The alias of a subquery has none, and throws where it is asked for it.
+    if (!alias.hasMetadata) return []
+    const { name, metadata } = alias
+    if (encryptedColumnsOf(metadata).length === 0) return []
     const selects = internals.buildEscapedEntityColumnSelects(name, metadata)
     const known = foundIn.get(selects)
     if (known) return known

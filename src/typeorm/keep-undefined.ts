@@ -39,10 +39,11 @@ export function keepUndefined(column: ColumnMetadata): void {
   column.getEntityValue = (entity, transform) => {
     const value = get(entity, transform)
     asked = value === undefined && entity ? refTo(entity) : undefined
+    // Given since it was left out: what is stored is not NULL any more.
+    if (value !== undefined && entity) isNull.delete(entity)
     return value
   }
   column.setEntityValue = (entity, value) => {
-    // Once: what is written into the property later is not NULL any more.
     const unknown = value === null && asked?.deref() === entity && !isNull.delete(entity)
     asked = undefined
     if (!unknown) set(entity, value)

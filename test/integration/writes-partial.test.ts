@@ -89,6 +89,14 @@ describe('a value that an entity was inserted with survives two saves without it
       await members().findOne({ where: { id: 2 }, select: { id: true, income: true, pin: true } }),
     ).toEqual(expect.objectContaining({ income: 7, pin: '43' }))
   })
+
+  it('where insert() left it out, and a save() gave it', async () => {
+    const member = members().create({ id: 2, ward: 'A' })
+    await members().insert(member)
+    await members().save(Object.assign(member, { email: 'b@x.org' }))
+    await saveTwice(Object.assign(member, { email: undefined }))
+    expect(await members().findOneByOrFail({ id: 2 })).toMatchObject({ email: 'b@x.org' })
+  })
 })
 
 describe('null is written where it was given', () => {

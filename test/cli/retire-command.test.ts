@@ -71,5 +71,9 @@ describe('mortise retire and history', () => {
     })
     expect(changed.code).toBe(4)
     expect((await onData('history --expect nonsense')).code).toBe(2)
+    for (const part of ['--verify', `--expect ${head}`]) {
+      const { code, stderr } = await onData(`history ${part} --after 1`)
+      expect([code, stderr]).toEqual([2, expect.stringContaining('cannot be used with')])
+    }
   })
 })

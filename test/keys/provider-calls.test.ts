@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { MortiseError, type ProviderFailure } from '../../src/errors'
 import type { KeyEvent } from '../../src/keys/events'
@@ -32,6 +33,8 @@ afterEach(() => {
 function make(times = { timeoutMs: 2_000, deadlineMs: 10_000 }) {
   const events: KeyEvent[] = []
   const closing = new AbortController()
+  // As the keyring's own.
+  setMaxListeners(0, closing.signal)
   const calls = new ProviderCalls(
     { uri: 'in-app:x' },
     { times, emit: (event) => events.push(event), closed: closing.signal },

@@ -31,7 +31,10 @@ export const historyCommand: Command = defineCommand<'keys', Flags>({
   ],
   exits: { 4: 'with --verify: the chain does not hold' },
   options: [
-    new Option('--after <number>', 'only records behind this number').argParser(wholeNumber),
+    new Option('--after <number>', 'only records behind this number')
+      .argParser(wholeNumber)
+      // A chain is verified from its beginning.
+      .conflicts(['verify', 'expect']),
     new Option('--verify', 'check the chain instead of listing it'),
     new Option('--expect <head>', 'with --verify: a head that was kept, NUMBER:CHECKSUM').argParser(
       head,

@@ -3,9 +3,16 @@ import type { EncryptedTable } from '../schema'
 /** What of a table its name in a statement is made of. */
 type TableName = Pick<EncryptedTable, 'schema' | 'name'>
 
-/** A table's name for reports: `patient`, or `clinic.patient` where it has a schema. */
+/**
+ * A table's name for reports and jobs: `patient`, or `clinic.patient` where it has a schema. What would
+ * read as two names is quoted: no two tables share a label.
+ */
 export function tableLabel({ schema, name }: TableName): string {
-  return schema === null ? name : `${schema}.${name}`
+  return schema === null ? shown(name) : `${shown(schema)}.${shown(name)}`
+}
+
+function shown(name: string): string {
+  return /[."]/.test(name) ? quote(name) : name
 }
 
 /** A table's name in a statement. */

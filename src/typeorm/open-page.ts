@@ -71,7 +71,7 @@ export async function openPage(
   const subjects = collectSubjects(rows, columns)
   const refs = subjects.size === 0 ? NO_REFS : await runtime.keys.subjectRefs(subjects, session)
   const page = { runtime, columns, keys, refs }
-  const length = Math.ceil(SLICE_VALUES / columns.length)
+  const length = Math.max(1, Math.floor(SLICE_VALUES / columns.length))
   const starts = Array.from({ length: Math.ceil(rows.length / length) }, (_, i) => i * length)
   await inLanes(starts, (start) => openSlice(page, rows, start, start + length))
 }

@@ -403,7 +403,7 @@ describe('primary keys', () => {
     const { done, failed } = await rewrap(visits, { batchSize: 2 })
     expect(done).toBe(8)
     expect(failed).toMatchObject([
-      { table: 'My Clinic.Visit "1"', primaryKey: { Ward: 'B', no: '2' } },
+      { table: 'My Clinic."Visit ""1"""', primaryKey: { Ward: 'B', no: '2' } },
     ])
   })
 })

@@ -147,6 +147,13 @@ static bool seal_page(struct worker *worker) {
   return done;
 }
 
+/* Fields that were written together have equal heads, and follow each other. */
+static bool same_head(const struct page *page, const struct value *value) {
+  const struct value *before = value - 1;
+  return value > page->values && value->key == before->key && value->field == before->field &&
+         memcmp(page->input + value->offset, page->input + before->offset, HEAD_BYTES) == 0;
+}
+
 static bool rewrap_page(struct worker *worker) {
   const struct page *page = worker->page;
   uint8_t *block = page->output;
@@ -156,6 +163,11 @@ static bool rewrap_page(struct worker *worker) {
   for (size_t i = 0; i < page->count; i++, block += COMMITMENT_OFFSET) {
     const struct value *value = &page->values[i];
     const uint8_t *head = page->input + value->offset;
+    if (same_head(page, value)) {
+      memcpy(block, block - COMMITMENT_OFFSET, COMMITMENT_OFFSET);
+      status[i] = status[i - 1];
+      continue;
+    }
     memset(block, 0, COMMITMENT_OFFSET);
     status[i] = FAILED;
     if (!begins_local(head) || !record_unlock(worker, value->key, head, dek, &derived)) continue;

@@ -1,7 +1,6 @@
 import { nativeAddon } from '../crypto/native'
 import type { MortiseError } from '../errors'
-import { attempt } from './one-value'
-import { createOpener, type KeyLookup } from './open'
+import type { KeyLookup } from './open'
 import { type OpenAs, type OpenInput, openOne } from './open-one'
 import { openPages } from './open-pages'
 import { inSlices } from './slices'
@@ -32,6 +31,18 @@ export async function openManyEncoded(
   return (await openAs('encoded', keyOf, inputs)) as (Uint8Array | MortiseError)[]
 }
 
+/**
+ * {@link openMany} without the ciphertexts, as `Opener.unlock` does it.
+ *
+ * @returns for each envelope true, or the error that `Opener.unlock` throws for it
+ */
+export async function unlockMany(
+  keyOf: KeyLookup,
+  inputs: readonly OpenInput[],
+): Promise<(true | MortiseError)[]> {
+  return (await openAs('unlocked', keyOf, inputs)) as (true | MortiseError)[]
+}
+
 async function openAs(
   as: OpenAs,
   keyOf: KeyLookup,
@@ -45,22 +56,4 @@ async function openAs(
     opened.push(open(input))
   })
   return opened
-}
-
-/**
- * {@link openMany} without the ciphertexts, as `Opener.unlock` does it: in JavaScript, in slices.
- *
- * @returns for each envelope true, or the error that `Opener.unlock` throws for it
- */
-export async function unlockMany(
-  keyOf: KeyLookup,
-  inputs: readonly OpenInput[],
-): Promise<(true | MortiseError)[]> {
-  const opener = createOpener(keyOf)
-  const unlocked: (true | MortiseError)[] = []
-  await inSlices(inputs, ({ envelope, field, subjectRef }) => {
-    const error = attempt(() => opener.unlock(envelope, field, subjectRef))
-    unlocked.push(error || true)
-  })
-  return unlocked
 }

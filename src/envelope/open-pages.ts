@@ -4,6 +4,8 @@ import type { DataKey, KeyKind, SubjectKey } from '../keys/access'
 import { boundRowId, type FieldContext } from './field-context'
 import {
   checkPrefix,
+  HEAD_BYTES,
+  KEY_BLOCK_BYTES,
   KEY_ID_OFFSET,
   keyKind,
   MAX_CIPHERTEXT_BYTES,
@@ -86,7 +88,7 @@ interface CollectedPage {
   readonly domain: string
   /** Of each value in `native`: its place among the inputs. */
   readonly places: number[]
-  /** Of each plaintext. Noted, because the bytes of the caller may change while the addon works. */
+  /** Of what the addon gives for each. Noted: the bytes of the caller may change while it works. */
   readonly lengths: number[]
   /** Of each value in `native`: the key that it names. */
   readonly keys: (DataKey | SubjectKey)[]
@@ -98,7 +100,8 @@ interface CollectedPage {
 function collect(opening: Opening, { from, to, bytes }: Range): CollectedPage {
   const domain = opening.inputs[from]?.field.domain ?? ''
   const info = recordInfo(domain)
-  const native = new NativePage(opening.addon, OPERATIONS.open, info, to - from, bytes)
+  const operation = opening.as === 'unlocked' ? OPERATIONS.rewrap : OPERATIONS.open
+  const native = new NativePage(opening.addon, operation, info, to - from, bytes)
   const page = { native, domain, places: [], lengths: [], keys: [], flags: [] }
   const keyNamed = rememberedKeys(opening.keyOf)
   for (let place = from; place < to; place++) {
@@ -129,19 +132,22 @@ function collectOne(
   const length = envelope.length - OVERHEAD_BYTES
   if (length < 1 || length > MAX_CIPHERTEXT_BYTES) parseEnvelope(envelope, field.name)
   checkFlags(flags, field)
-  const rowId = boundRowId(field, input.rowId)
+  const isOpened = opening.as !== 'unlocked'
+  const rowId = isOpened ? boundRowId(field, input.rowId) : undefined
   if (field.subject && subjectRef === undefined) throw subjectUnknown(field)
-  const key = keyNamed(envelope, keyKind(flags))
-  checkDomain(key.domain, envelope, field)
-  page.native.add({
-    key: page.native.keyIndex({ idBytes: key.idBytes, key: key.dekWrapKey }),
-    field: page.native.fieldIndex(field.native),
-    value: envelope,
-    rowId,
-  })
+  const found = keyNamed(envelope, keyKind(flags))
+  checkDomain(found.domain, envelope, field)
+  const key = page.native.keyIndex({ idBytes: found.idBytes, key: found.dekWrapKey })
+  if (isOpened) {
+    const ofField = page.native.fieldIndex(field.native)
+    page.native.add({ key, field: ofField, value: envelope, rowId })
+  } else {
+    // The addon unlocks what it rewraps, here under the same key again: nobody takes the new key block.
+    page.native.add({ key, field: key, value: envelope.subarray(0, HEAD_BYTES) })
+  }
   page.places.push(place)
-  page.lengths.push(length)
-  page.keys.push(key)
+  page.lengths.push(isOpened ? length : KEY_BLOCK_BYTES)
+  page.keys.push(found)
   page.flags.push(flags)
 }
 
@@ -180,6 +186,7 @@ function readResults(opening: Opening, page: CollectedPage, output: Buffer): voi
     const padded = ((flags[i] as number) & PADDED) !== 0
     let value: unknown
     if (!mayRead) value = undefined
+    else if (opening.as === 'unlocked') value = true
     else if (
       status === STATUS.doneAscii &&
       !padded &&

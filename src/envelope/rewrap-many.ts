@@ -4,7 +4,7 @@ import { NativePage, PAGE_VALUES } from '../crypto/native-page'
 import { isMortiseError, type MortiseError } from '../errors'
 import type { DataKey, ProviderDeks, ProviderKey } from '../keys/access'
 import { HEAD_BYTES, KEY_BLOCK_BYTES, WRAP_OFFSET } from './format'
-import { attempt, attemptAsync } from './one-value'
+import { attempt, attemptAsync, ofOneValue } from './one-value'
 import { decryptionFailed, keyNameOf } from './open'
 import { recordInfo } from './record-key'
 import { rewrapKeyBlock, rewrapKeyBlockByProvider } from './rewrap'
@@ -103,38 +103,33 @@ async function rewrapPage(
   const [{ rewrap }, info] = [OPERATIONS, recordInfo(target.domain)]
   const page = new NativePage(addon, rewrap, info, to - from, (to - from) * HEAD_BYTES)
   const field = page.keyIndex({ idBytes: target.idBytes, key: target.dekWrapKey })
-  /** Which of the page's values a head became. */
-  const values = new Map<number, number>()
-  let last: Uint8Array | null = null
+  const places: number[] = []
   for (let place = from; place < to; place++) {
     const head = heads[place] ?? null
     if (head === null) continue
-    blocks[place] = attempt(() => {
+    try {
       const source = sourceOf(head)
-      if (source === null) return null
-      if (!isMovedNatively(head, source, target)) return rewrapKeyBlock(head, source, target)
-      if (!isEqual(head, last)) {
-        const key = page.keyIndex({ idBytes: source.idBytes, key: source.dekWrapKey })
-        page.add({ key, field, value: head })
-        last = head
+      if (source === null) continue
+      if (!isMovedNatively(head, source, target)) {
+        blocks[place] = rewrapKeyBlock(head, source, target)
+        continue
       }
-      values.set(place, page.count - 1)
-      return null
-    })
+      const key = page.keyIndex({ idBytes: source.idBytes, key: source.dekWrapKey })
+      page.add({ key, field, value: head })
+      places.push(place)
+    } catch (error) {
+      blocks[place] = ofOneValue(error)
+    }
   }
-  if (values.size === 0) return
+  if (places.length === 0) return
   const output = await page.run(to - from === heads.length)
-  for (const [place, value] of values) {
-    const start = value * KEY_BLOCK_BYTES
-    const isDone = output[page.count * KEY_BLOCK_BYTES + value] !== STATUS.failed
-    const block = output.subarray(start, start + KEY_BLOCK_BYTES)
-    blocks[place] = isDone ? block : decryptionFailed(undefined)
-  }
-}
-
-/** Fields that were written together have equal heads: the work is done once for all of them. */
-function isEqual(head: Uint8Array, last: Uint8Array | null): boolean {
-  return last !== null && asBuffer(head).equals(last)
+  const statuses = output.length - places.length
+  places.forEach((place, i) => {
+    const isDone = output[statuses + i] !== STATUS.failed
+    blocks[place] = isDone
+      ? output.subarray(i * KEY_BLOCK_BYTES, (i + 1) * KEY_BLOCK_BYTES)
+      : decryptionFailed(undefined)
+  })
 }
 
 /** What a provider wrapped is in this process already; what is of no length of a head is refused. */
@@ -150,7 +145,8 @@ async function inJavaScript(
   const blocks: NewKeyBlock[] = []
   let last: Uint8Array | null = null
   await inSlices(heads, (head) => {
-    if (head && isEqual(head, last)) blocks.push(blocks.at(-1) as NewKeyBlock)
+    // Fields that were written together have equal heads: the work is done once for all of them.
+    if (head && last && asBuffer(head).equals(last)) blocks.push(blocks.at(-1) as NewKeyBlock)
     else blocks.push(head && attempt(() => moved(head, sourceOf, target)))
     last = head
   })

@@ -37,8 +37,16 @@ describe.each([2, 3000])('%i records that are opened together', (count) => {
     const encoded = await openManyEncoded(keysOf(key), inputs)
     expect(encoded[0]).toEqual(encodeValue('string', 'text 0', 'f'))
     expect(encoded[1]).toBeInstanceOf(MortiseError)
-    const unlocked = await unlockMany(keysOf(key), inputs.slice(0, 4))
-    expect(unlocked).toEqual([true, true, true, true])
+    const heads = inputs.map(({ envelope, field }) => ({
+      envelope: envelope.subarray(0, 99),
+      field,
+    }))
+    const another = Buffer.from(heads.at(-1)!.envelope)
+    another[81]! ^= 1
+    heads[heads.length - 1]!.envelope = another
+    const unlocked = await unlockMany(keysOf(key), heads)
+    expect(unlocked.pop()).toEqual(refusal('ERR_DECRYPTION_FAILED'))
+    expect(unlocked).toEqual(heads.slice(1).map(() => true))
   })
 })
 

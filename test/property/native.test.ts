@@ -6,7 +6,7 @@ import { randomBytes } from '../../src/crypto/random'
 import { encodeValue } from '../../src/envelope/codec'
 import { attempt } from '../../src/envelope/one-value'
 import { type KeyLookup, keyNameOf } from '../../src/envelope/open'
-import type { OpenInput } from '../../src/envelope/open-one'
+import type { OpenAs, OpenInput } from '../../src/envelope/open-one'
 import { openPages } from '../../src/envelope/open-pages'
 import { rewrapKeyBlock } from '../../src/envelope/rewrap'
 import { rewrapKeyBlocks } from '../../src/envelope/rewrap-many'
@@ -193,14 +193,16 @@ const plain = {
 
 suite('the native path (skipped where the addon is not built or switched off)', () => {
   test('seals the same bytes, and opens them to the same values', async () => {
-    const page = fc.tuple(fc.array(recipe, { minLength: 1, maxLength: 8 }), fc.boolean())
+    const page = fc.tuple(
+      fc.array(recipe, { minLength: 1, maxLength: 8 }),
+      fc.constantFrom<OpenAs>('value', 'encoded', 'unlocked'),
+    )
     await fc.assert(
-      fc.asyncProperty(page, async ([recipes, encoded]) => {
+      fc.asyncProperty(page, async ([recipes, as]) => {
         const records = recipes.map(recordOf)
         const inputs = inputsOf(records, await sealBothWays(records))
         for (const domain of DOMAINS) {
           const own = inputs.filter(({ field }) => field.domain === domain)
-          const as = encoded ? 'encoded' : 'value'
           const opened = await openBothWays(keyOfDomain(domain), own, as)
           expect(opened.some(isRefused)).toBe(false)
         }
@@ -225,6 +227,7 @@ suite('the native path (skipped where the addon is not built or switched off)', 
           return [...hows[i]!.map((how) => damaged(input, how, other)), twice, input]
         })
         await openBothWays(keyOfDomain('default'), inputs)
+        await openBothWays(keyOfDomain('default'), inputs, 'unlocked')
       }),
       { numRuns: numRuns * 3 },
     )
@@ -241,6 +244,7 @@ suite('the native path (skipped where the addon is not built or switched off)', 
       const opened = await openBothWays(keyOf, [input, ...changes, input])
       expect([opened.at(0), opened.at(-1)]).toEqual(['Zoë', 'Zoë'])
       expect(opened.filter(isRefused)).toHaveLength(changes.length)
+      await openBothWays(keyOf, [input, ...changes, input], 'unlocked')
     }
   })
 
@@ -255,6 +259,7 @@ suite('the native path (skipped where the addon is not built or switched off)', 
         })
         const opened = await openBothWays(keyOf, cut)
         expect(opened.filter(isRefused)).toHaveLength(cut.length)
+        await openBothWays(keyOf, cut, 'unlocked')
       }
     }
   })

@@ -48,7 +48,7 @@ What every entry point of TypeORM does with encrypted properties. Each line is a
 - **refused**: the error named, before anything is answered or written, with \`Entity.property\` and the fix in its message.
 - **ciphertext**: envelopes as the database holds them, by design; [open them](how-to/raw-sql.md) where they are needed.
 
-SQL text, operator by operator: [query builders](how-to/query-builders.md). Platforms of the native path: [performance](performance.md#the-native-path).
+SQL text, operator by operator: [query builders](how-to/query-builders.md). Platforms of the native path: [performance](performance.md#the-native-path). The driver is \`pg\`; \`pg-native\`, which TypeORM takes where it is installed, does not send bytes as they are and is refused at start (\`ERR_CONFIG\`).
 `
 
 /** The page, as the rows say. */

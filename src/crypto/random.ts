@@ -22,28 +22,36 @@ export function randomBytes(size: number): Buffer {
   if (!Number.isInteger(size) || size < 1 || size > MAX_REQUEST_BYTES) {
     throw new RangeError(`random bytes are drawn 1 to ${MAX_REQUEST_BYTES} at a time`)
   }
-  if (pool === undefined || used + size > POOL_BYTES) refill()
   const bytes = Buffer.allocUnsafeSlow(size)
-  const source = pool as Buffer
-  source.copy(bytes, 0, used, used + size)
-  source.fill(0, used, used + size)
-  used += size
+  draw(bytes)
   return bytes
 }
 
 /**
- * Fills memory of the caller from OpenSSL's generator, for many keys at once.
+ * Fills memory of the caller from OpenSSL's generator, as {@link randomBytes} does: the key of one record,
+ * or those of many at once.
  *
  * @param memory - all of it; a view of part of an ArrayBuffer is filled, not what is around it
  */
 export function fillRandom(memory: Buffer): void {
-  randomFillSync(memory)
+  if (memory.length <= MAX_REQUEST_BYTES) draw(memory)
+  else randomFillSync(memory)
 }
 
-function refill(): void {
+/** @param into - no longer than the pool */
+function draw(into: Buffer): void {
+  const source = pool !== undefined && used + into.length <= POOL_BYTES ? pool : refill()
+  const end = used + into.length
+  source.copy(into, 0, used, end)
+  source.fill(0, used, end)
+  used = end
+}
+
+function refill(): Buffer {
   if (pool === undefined) setTimeout(drop, POOL_LIFETIME_MS).unref()
   pool = randomFillSync(pool ?? Buffer.allocUnsafeSlow(POOL_BYTES))
   used = 0
+  return pool
 }
 
 function drop(): void {

@@ -20,7 +20,8 @@ afterEach(() => {
   vi.useRealTimers()
 })
 
-const load = async () => (await import('../../src/crypto/random.js')).randomBytes
+const loadModule = () => import('../../src/crypto/random.js')
+const load = async () => (await loadModule()).randomBytes
 
 describe('the pool of random bytes', () => {
   test('is filled at first use, once for 128 keys', async () => {
@@ -67,5 +68,27 @@ describe('the pool of random bytes', () => {
   test.each([0, -1, 65, 5000, 1.5, Number.NaN])('refuses a size of %d', async (size) => {
     const randomBytes = await load()
     expect(() => randomBytes(size)).toThrow(RangeError)
+  })
+})
+
+describe('memory that is filled', () => {
+  test('takes the key of one record from the pool, where it is forgotten', async () => {
+    const { fillRandom, randomBytes } = await loadModule()
+    const page = Buffer.alloc(96)
+    const deks = [page.subarray(0, 32), page.subarray(32)]
+    for (const dek of deks) fillRandom(dek)
+    expect(fills).toHaveLength(1)
+    expect(fills[0]!.subarray(0, 96)).toEqual(Buffer.alloc(96))
+    const all = [deks[0]!, page.subarray(32, 64), page.subarray(64), randomBytes(32)]
+    expect(new Set(all.map((dek) => dek.toString('hex'))).size).toBe(4)
+    expect(all.every((dek) => !dek.equals(Buffer.alloc(32)))).toBe(true)
+  })
+
+  test('takes those of many from the generator at once', async () => {
+    const { fillRandom } = await loadModule()
+    const deks = Buffer.alloc(8192)
+    fillRandom(deks)
+    expect(fills).toEqual([deks])
+    expect(deks.subarray(8160)).not.toEqual(Buffer.alloc(32))
   })
 })

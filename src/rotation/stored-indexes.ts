@@ -48,11 +48,13 @@ export async function storedIndexes(
     change && (isChanging || ownColumns === 'next') ? [await generationOf(access, change.next)] : []
   const exact = column.exactColumn ?? change?.exact?.own ?? null
   const range = column.rangeColumn ?? change?.range?.own ?? null
+  // Of both generations: a range keeps its kind.
+  const type = (definition.bucketing ?? change?.next.bucketing)?.columnType ?? 'text'
   return [
     tokenIndex(exact, [...own, ...next], false),
-    bucketIndex(range, [...own, ...next], false),
+    bucketIndex(range, type, [...own, ...next], false),
     tokenIndex(change?.exact?.beside ?? null, next, true),
-    bucketIndex(change?.range?.beside ?? null, next, true),
+    bucketIndex(change?.range?.beside ?? null, type, next, true),
   ].filter((index) => index !== null)
 }
 
@@ -74,14 +76,14 @@ function tokenIndex(
 
 function bucketIndex(
   column: string | null,
+  type: BucketColumnType,
   generations: readonly Generation[],
   mayBeNull: boolean,
 ): StoredIndex | null {
   const buckets = ({ field }: Generation, value: unknown): IndexText =>
     field.bucketing && bucketText(field.bucketing, value)
   const isOptional = generations.some(({ field }) => field.bucketing === null)
-  const type = generations.find(({ field }) => field.bucketing)?.field.bucketing?.columnType
-  const text = indexText(`r.${quote(column ?? '')}`, type ?? 'text')
+  const text = indexText(`r.${quote(column ?? '')}`, type)
   return storedIndex(column, text, generations, buckets, mayBeNull || isOptional)
 }
 

@@ -1,7 +1,7 @@
 import { attempt } from '../envelope/one-value'
 import { openMany, unlockMany } from '../envelope/open-many'
 import { fromStored } from '../envelope/stored-form'
-import { isMortiseError } from '../errors'
+import { isMortiseError, type MortiseErrorCode } from '../errors'
 import type { Query } from '../key-store/store'
 import type { KeyAccess } from '../keys/access'
 import type { EncryptedTable, EncryptedTableColumn } from '../schema'
@@ -27,10 +27,15 @@ export interface VerifyContext {
   readonly open: boolean
 }
 
-/** A table with the index columns of each of its fields. */
+/** The index columns of each field of a table. */
+type TableIndexes = readonly (readonly StoredIndex[])[]
+
 interface VerifiedTable {
   readonly table: EncryptedTable
-  readonly indexes: readonly (readonly StoredIndex[])[]
+  /** As they were when the job began. */
+  readonly indexes: TableIndexes
+  /** What they may hold by now, where a `reindex` changes them meanwhile; the columns are the same. */
+  readonly indexesNow: () => Promise<TableIndexes>
   readonly open: boolean
 }
 
@@ -44,9 +49,8 @@ export async function verifyTask(
   table: EncryptedTable,
 ): Promise<TableTask> {
   const keys = await keyColumns(query, table)
-  const indexes = []
-  for (const column of table.columns) indexes.push(await storedIndexes(access, column))
-  const verified = { table, indexes, open }
+  const indexesNow = () => Promise.all(table.columns.map((column) => storedIndexes(access, column)))
+  const verified = { table, indexes: await indexesNow(), indexesNow, open }
   const { domain } = access
   const opening: RowOpening<unknown> = {
     ...{ access, keys, columns: table.columns },
@@ -98,14 +102,9 @@ async function verifyPage(
   rows: readonly SourceRow[],
 ): Promise<PageWork> {
   const { opened, shredded, failed } = await openPage(opening, rows)
-  const wrong = failed.map((one) => failureOf(one, one.code))
-  let values = 0
-  for (const value of opened) {
-    const fits = attempt(() => indexesFit(verified, value))
-    if (fits === true) values += 1
-    else
-      wrong.push(failureOf(value.stored, isMortiseError(fits) ? fits.code : 'ERR_INDEX_MISMATCH'))
-  }
+  const mismatches = await findMismatches(verified, opened)
+  const wrong = [...failed.map((one) => failureOf(one, one.code)), ...mismatches]
+  let values = opened.length - mismatches.length
   for (const value of shredded) {
     if (indexesAreEmpty(verified, value)) values += 1
     else wrong.push(failureOf(value, 'ERR_INDEX_MISMATCH'))
@@ -126,15 +125,33 @@ interface Place {
   readonly place: number
 }
 
-/** A value that was not opened can only say whether there is something in its index columns. */
-function indexesFit(
-  { indexes, open }: VerifiedTable,
-  { stored: { row, place }, opened }: OpenedValue<unknown>,
-): boolean {
-  return (indexes[place] ?? []).every((index, j) => {
-    const indexed = indexAt(row, place, j)
-    return open ? index.fits(indexed, opened) : indexed !== null || index.mayBeNull
+async function findMismatches(
+  { indexes, indexesNow, open }: VerifiedTable,
+  opened: readonly OpenedValue<unknown>[],
+): Promise<ReturnType<typeof failureOf>[]> {
+  const doubted = opened.filter((value) => mismatchOf(indexes, open, value) !== null)
+  if (doubted.length === 0) return []
+  const now = await indexesNow()
+  return doubted.flatMap((value) => {
+    const code = mismatchOf(now, open, value)
+    return code === null ? [] : [failureOf(value.stored, code)]
   })
+}
+
+/** A value that was not opened can only say whether there is something in its index columns. */
+function mismatchOf(
+  indexes: TableIndexes,
+  open: boolean,
+  { stored: { row, place }, opened }: OpenedValue<unknown>,
+): MortiseErrorCode | null {
+  const fits = attempt(() =>
+    (indexes[place] ?? []).every((index, j) => {
+      const indexed = indexAt(row, place, j)
+      return open ? index.fits(indexed, opened) : indexed !== null || index.mayBeNull
+    }),
+  )
+  if (isMortiseError(fits)) return fits.code
+  return fits ? null : 'ERR_INDEX_MISMATCH'
 }
 
 function indexesAreEmpty({ indexes }: VerifiedTable, { row, place }: Place): boolean {

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { generateRootKey } from '../../../src'
 import { reencrypt, rotateKek, verify } from '../../../src/rotation'
 import { createDatabase, type TestDatabase } from '../../database'
@@ -8,7 +8,7 @@ const ROWS = 12
 let database: TestDatabase
 let between: Application
 
-beforeAll(async () => {
+beforeEach(async () => {
   database = await createDatabase()
   const secret = generateRootKey()
   const before = await start(database.url, secret, Before, { synchronize: true })
@@ -24,7 +24,7 @@ beforeAll(async () => {
   await rotateKek(between.keyring, { purpose: 'index' })
 })
 
-afterAll(async () => {
+afterEach(async () => {
   await between?.dataSource.destroy()
   await database?.drop()
 })
@@ -63,5 +63,18 @@ describe('while indexes change, verify and reencrypt', () => {
       state = (await step(between)).state
     }
     expect(states).toEqual(expect.arrayContaining([...LOOKED_AT.slice(0, -1)]))
+  })
+
+  it('find rows right whose index changed since they began', async () => {
+    const { dataSource } = between
+    let pages = 0
+    const pauseWhile = async () => {
+      pages += 1
+      if (pages === 2) while ((await step(between)).state !== 'copied');
+      return false
+    }
+    const report = await verify(dataSource, { open: true, batchSize: 5, workers: 1, pauseWhile })
+    expect(report).toMatchObject({ done: VALUES, failedCount: 0, failed: [] })
+    expect(pages).toBeGreaterThan(2)
   })
 })

@@ -99,13 +99,13 @@ function writtenColumn(column: AdoptingColumn, at: number): ReplacedColumn {
   const bucketType = definition.bucketing?.columnType ?? 'text'
   return {
     parameters: [
-      { name: `v${n}`, type: 'text' },
+      { name: `v${n}`, type: 'xid' },
       { name: `e${n}`, type: form },
       ...(exactColumn === null ? [] : [{ name: `h${n}`, type: 'bytea' }]),
       ...(rangeColumn === null ? [] : [{ name: `b${n}`, type: bucketType }]),
     ],
     wanted: `p.v${n} IS NOT NULL`,
-    unchanged: `r.xmin::text = p.v${n}`,
+    unchanged: `r.xmin = p.v${n}`,
     assign: {
       [column.column]: `p.e${n}`,
       ...(exactColumn === null ? {} : { [exactColumn]: `p.h${n}` }),

@@ -44,12 +44,12 @@ export async function readRange(
     parameters.push(...key)
     return ` AND (${names(task)}) ${comparison} (${values.join(', ')})`
   }
-  const place = `row_number() OVER (ORDER BY ${names(task)})`
-  const statement = `${selectFrom(task, place)} ${source.joins}
+  const place = `row_number() ${upToHere(names(task))}`
+  const statement = `${selectFrom(task, names(task), place)} ${source.joins}
     WHERE (${source.where})${bound('>', after)}${bound('<=', upTo)}
     ORDER BY ${names(task)} LIMIT $${source.parameters.length + 1}::integer`
-  const { rows, found } = await readPage(query, task, statement, parameters)
-  return { rows, more: rows.length < found || found === limit }
+  const { rows, isCut } = await readPage(query, task, statement, parameters)
+  return { rows, more: isCut || rows.length === limit }
 }
 
 /** Reads single rows again, those that are still there and still concern the task. */
@@ -63,37 +63,45 @@ export async function readKeys(
   const arrays = keys.map((_, i) => `$${first + i}::text[]`).join(', ')
   const places = keys.map((_, i) => `p${i + 1}`).join(', ')
   const same = keys.map(({ name, type }, i) => `r.${name} = given.p${i + 1}::${type}`).join(' AND ')
-  const statement = `${selectFrom(task, 'given.place')}
+  const statement = `${selectFrom(task, 'given.place', 'given.place')}
     JOIN unnest(${arrays}) WITH ORDINALITY AS given(${places}, place) ON ${same} ${source.joins}
     WHERE (${source.where}) ORDER BY given.place`
   const columns = keys.map((_, i) => wanted.map((key) => key[i]))
-  const { rows, found } = await readPage(query, task, statement, [...source.parameters, ...columns])
-  const last = rows.at(-1)
-  if (last === undefined || rows.length === found) return { rows, settled: wanted }
-  return { rows, settled: wanted.slice(0, Number(last.values.place)) }
+  const { rows, isCut } = await readPage(query, task, statement, [...source.parameters, ...columns])
+  return { rows, settled: isCut ? wanted.slice(0, Number(rows.at(-1)?.values.place)) : wanted }
 }
 
-function selectFrom({ table, keys, source }: TableTask, place: string): string {
+/** @param place - SQL that numbers the rows in their order */
+function selectFrom({ table, keys, source }: TableTask, order: string, place: string): string {
+  const { bytes } = source
   const own = keys.map(({ name }, i) => `r.${name}::text AS k${i + 1}`)
   const measured =
-    source.bytes === undefined ? [] : [`${source.bytes} AS bytes`, `${place} AS place`]
+    bytes === undefined
+      ? []
+      : [`${bytes} AS bytes`, `sum(${bytes}) ${upToHere(order)} AS sum`, `${place} AS place`]
   return `SELECT ${[...own, ...source.select, ...measured].join(', ')} FROM ${tablePath(table)} AS r`
 }
 
-/** Large values are passed on by their place in the TOAST table, and fetched for the rows that are kept. */
+function upToHere(order: string): string {
+  return `OVER (ORDER BY ${order} ROWS UNBOUNDED PRECEDING)`
+}
+
+/**
+ * A page ends with the row that reaches {@link MAX_PAGE_BYTES}. Large values are passed on by their place in
+ * the TOAST table, and fetched for the rows that are kept.
+ */
 async function readPage(
   query: Query,
   task: TableTask,
   statement: string,
   parameters: readonly unknown[],
-): Promise<{ readonly rows: readonly SourceRow[]; readonly found: number }> {
+): Promise<{ readonly rows: readonly SourceRow[]; readonly isCut: boolean }> {
   const isMeasured = task.source.bytes !== undefined
-  const limited = `SELECT s.* FROM (SELECT p.*, count(*) OVER () AS found,
-      sum(p.bytes) OVER (ORDER BY p.place) - p.bytes AS before FROM (${statement}) AS p) AS s
-    WHERE s.before < ${MAX_PAGE_BYTES} ORDER BY s.place`
+  const limited = `SELECT p.* FROM (${statement}) AS p
+    WHERE p.sum - p.bytes < ${MAX_PAGE_BYTES} ORDER BY p.place`
   const rows = await query(isMeasured ? limited : statement, parameters)
-  const found = isMeasured ? Number(rows[0]?.found ?? 0) : rows.length
-  return { rows: rows.map((row) => sourceRow(task, row)), found }
+  const isCut = isMeasured && Number(rows.at(-1)?.sum ?? 0) >= MAX_PAGE_BYTES
+  return { rows: rows.map((row) => sourceRow(task, row)), isCut }
 }
 
 /** `ORDER BY` and the row comparison use the column's collation alike, whatever it is. */

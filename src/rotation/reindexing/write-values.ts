@@ -17,11 +17,11 @@ export function nextColumn(column: ChangingColumn, at: number): ReplacedColumn {
   const written = targets.map((one) => `r.${quote(one.column)} IS NOT DISTINCT FROM p.${one.name}`)
   return {
     parameters: [
-      { name: `x${n}`, type: 'text' },
+      { name: `x${n}`, type: 'xid' },
       ...targets.map(({ name, type }) => ({ name, type })),
     ],
     wanted: `p.x${n} IS NOT NULL`,
-    unchanged: `r.xmin::text = p.x${n}`,
+    unchanged: `r.xmin = p.x${n}`,
     assign: Object.fromEntries(targets.map((one) => [one.column, `p.${one.name}`])),
     written: [`p.x${n} IS NOT NULL`, ...written].join(' AND '),
   }

@@ -4,8 +4,9 @@ import type { Query } from '../key-store/store'
 import type { EncryptedTable, EncryptedTableColumn } from '../schema'
 import { envelopeSql } from './envelope-sql'
 import type { ParameterRow } from './job/page-parameters'
+import { parameterRows } from './job/parameter-rows'
 import type { ReplacedColumn } from './job/replace-rows'
-import type { RowSource, SourceRow, TaskCount } from './job/table-task'
+import type { RowSource, TaskCount } from './job/table-task'
 import { subjectColumns } from './opened-page'
 import type { ResealedValue } from './seal-rows'
 import { keyIdOf } from './shred-indexes'
@@ -103,22 +104,16 @@ export function replacedRows(
   { columns }: EncryptedTable,
   values: readonly ResealedValue[],
 ): ParameterRow[] {
-  const rows = new Map<SourceRow, Map<number, ResealedValue>>()
-  for (const value of values) {
-    const { row, place } = value.value.stored
-    const ofRow = rows.get(row) ?? new Map()
-    rows.set(row, ofRow.set(place, value))
-  }
-  return [...rows].map(([row, ofRow]) => ({
-    key: row.key,
-    parameters: columns.flatMap(({ form, subject }, place) => {
-      const value = ofRow.get(place)
-      const owner = subject === null ? [] : [value ? String(row.values[`s${place + 1}`]) : null]
-      if (!value) return [null, null, ...owner]
-      const { stored } = value.value
-      return [storedHead(stored.envelope, form), toStored(value.envelope, form), ...owner]
+  return parameterRows(
+    values.map(({ value: { row, stored }, envelope }) => {
+      return { row, at: stored.place, stored, envelope }
     }),
-  }))
+    columns.map(({ form, subject }, place) => (value) => [
+      value ? storedHead(value.stored.envelope, form) : null,
+      value ? toStored(value.envelope, form) : null,
+      ...(subject === null ? [] : [value ? String(value.row.values[`s${place + 1}`]) : null]),
+    ]),
+  )
 }
 
 /** Of a text the digits that hold whole bytes of the head: all but one or two. */

@@ -3,6 +3,7 @@ import type { Query } from '../../key-store/store'
 import { NO_INDEX_VALUE } from '../index-values'
 import type { KeyColumn } from '../job/key-columns'
 import type { ParameterRow } from '../job/page-parameters'
+import { parameterRows } from '../job/parameter-rows'
 import { type ReplacedColumn, replaceRows } from '../job/replace-rows'
 import type { PageWritten, SourceRow } from '../job/table-task'
 import { type RefusedRow, writeApart } from '../job/write-apart'
@@ -24,9 +25,6 @@ export function writtenValue(sealed: SealedValue): WrittenValue {
   return { row, at, sealed }
 }
 
-/** What a row gets, by the place of the columns; undefined for those that stay. */
-type WrittenRow = readonly (WrittenValue | undefined)[]
-
 /**
  * Writes the statement that puts envelopes, tokens and buckets of a page into their columns; a row that
  * was written since it was read stays as it is, and a value that must be unique and is not fails alone.
@@ -39,7 +37,8 @@ export function writeValues(
   const write = writeApart(replaceRows(table, keys, columns), (row, detail) =>
     withoutRefused(table, columns, row, detail),
   )
-  return (query, values) => write(query, parametersOf(table, values))
+  const parameters = table.columns.map(parametersOf)
+  return (query, values) => write(query, parameterRows(values, parameters))
 }
 
 /** Takes out the value that the database names, or the first that has a token. */
@@ -66,31 +65,17 @@ function withoutRefused(
   }
 }
 
-function parametersOf({ columns }: AdoptingTable, values: readonly WrittenValue[]): ParameterRow[] {
-  const rows = new Map<SourceRow, (WrittenValue | undefined)[]>()
-  for (const value of values) {
-    const ofRow = rows.get(value.row) ?? new Array<undefined>(columns.length).fill(undefined)
-    rows.set(value.row, ofRow)
-    ofRow[value.at] = value
+function parametersOf({ form, exactColumn, rangeColumn }: AdoptingColumn) {
+  return (value: WrittenValue | undefined): ParameterRow['parameters'] => {
+    const sealed = value?.sealed ?? null
+    const { token, bucket } = sealed?.value.index ?? NO_INDEX_VALUE
+    return [
+      value ? versionOf(value.row) : null,
+      sealed && toStored(sealed.envelope, form),
+      ...(exactColumn === null ? [] : [token]),
+      ...(rangeColumn === null ? [] : [bucket]),
+    ]
   }
-  return [...rows].map(([row, ofRow]) => parameterRow(columns, row, ofRow))
-}
-
-function parameterRow(
-  columns: readonly AdoptingColumn[],
-  row: SourceRow,
-  values: WrittenRow,
-): ParameterRow {
-  const version = versionOf(row)
-  const parameters: (string | Buffer | null)[] = []
-  columns.forEach(({ form, exactColumn, rangeColumn }, at) => {
-    const sealed = values[at]?.sealed ?? null
-    const index = sealed?.value.index ?? NO_INDEX_VALUE
-    parameters.push(values[at] ? version : null, sealed && toStored(sealed.envelope, form))
-    if (exactColumn !== null) parameters.push(index.token)
-    if (rangeColumn !== null) parameters.push(index.bucket)
-  })
-  return { key: row.key, parameters }
 }
 
 function writtenColumn(column: AdoptingColumn, at: number): ReplacedColumn {

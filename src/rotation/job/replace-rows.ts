@@ -123,7 +123,8 @@ function changedRows(
       ) END AS left_rows`
 }
 
-function sameRow(keys: readonly KeyColumn[]): string {
+/** Whether a row is the one that its parameters are for; SQL over `r` and `p`. */
+export function sameRow(keys: readonly KeyColumn[]): string {
   return keys.map(({ name, type }, i) => `r.${name} = p.k${i + 1}::${type}`).join(' AND ')
 }
 
@@ -131,7 +132,11 @@ function storedKey(keys: readonly KeyColumn[]): string {
   return keys.map(({ name }) => `r.${name}`).join(', ')
 }
 
-function withinPage(keys: readonly KeyColumn[]): string {
+/**
+ * Whether a row can be one of `page`, a query of parameters in whatever order. Without these bounds PostgreSQL
+ * reads all of a small table for each page, because it cannot know how close together the keys are.
+ */
+export function withinPage(keys: readonly KeyColumn[]): string {
   const stored = `(${storedKey(keys)})`
   return `${stored} >= (${endOfPage(keys, '')}) AND ${stored} <= (${endOfPage(keys, 'DESC')})`
 }
@@ -149,11 +154,7 @@ function assignments(columns: readonly ReplacedColumn[]): string {
   return assigned.join(', ')
 }
 
-/**
- * The first or last key of `page`, whatever its order. Without these bounds PostgreSQL reads all of a small table for
- * each page, because it cannot know how close together the keys are.
- */
-export function endOfPage(keys: readonly KeyColumn[], direction: '' | 'DESC'): string {
+function endOfPage(keys: readonly KeyColumn[], direction: '' | 'DESC'): string {
   const typed = keys.map(({ type }, i) => `k${i + 1}::${type}`)
   const order = typed.map((key) => `${key} ${direction}`)
   return `SELECT ${typed.join(', ')} FROM page ORDER BY ${order.join(', ')} LIMIT 1`

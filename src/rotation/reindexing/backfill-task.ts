@@ -1,6 +1,7 @@
 import type { Query } from '../../key-store/store'
 import type { KeyAccess } from '../../keys/access'
 import { type KeyColumn, keyColumns, type RowKey } from '../job/key-columns'
+import { parameterRows } from '../job/parameter-rows'
 import { replaceRows } from '../job/replace-rows'
 import type { RowSource, TableTask } from '../job/table-task'
 import { type RefusedRow, writeApart } from '../job/write-apart'
@@ -10,7 +11,7 @@ import { type ChangingTable, writtenColumns } from './changing-table'
 import { countRows } from './count-rows'
 import { differingValues } from './differing-values'
 import { nextValuesOf } from './next-values'
-import { nextColumn, parametersOf } from './write-values'
+import { nextColumn, nextParameters } from './write-values'
 
 /** What a backfill works with beside its table. */
 export interface BackfillContext {
@@ -36,6 +37,7 @@ export async function backfillTask(
   const keys: readonly KeyColumn[] = await keyColumns(query, table)
   const nextValues = nextValuesOf(access, columns, dryRun)
   const replace = replaceRows(table, keys, columns.map(nextColumn))
+  const parameters = columns.map(nextParameters)
   const write = writeApart(replace, ({ key }, detail) => refusedRow(table, key, detail))
   return {
     table,
@@ -53,7 +55,7 @@ export async function backfillTask(
         values: values.length,
         failed,
         write: async (run) => {
-          const written = await write(run, parametersOf(columns, wrong))
+          const written = await write(run, parameterRows(wrong, parameters))
           onWritten(written.done)
           return { ...written, done: right + written.done }
         },

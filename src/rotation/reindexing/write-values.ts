@@ -1,6 +1,5 @@
 import type { ParameterRow } from '../job/page-parameters'
 import type { ReplacedColumn } from '../job/replace-rows'
-import type { SourceRow } from '../job/table-task'
 import { quote } from '../table-path'
 import { type ChangingColumn, writtenColumns } from './changing-table'
 import { bucketType } from './differing-values'
@@ -27,23 +26,14 @@ export function nextColumn(column: ChangingColumn, at: number): ReplacedColumn {
   }
 }
 
-/** The rows of a page that get values, with the parameters of {@link nextColumn}. */
-export function parametersOf(
-  columns: readonly ChangingColumn[],
-  values: readonly NextValue[],
-): ParameterRow[] {
-  const byRow = new Map<SourceRow, NextValue[]>()
-  for (const value of values) byRow.set(value.row, [...(byRow.get(value.row) ?? []), value])
-  return [...byRow].map(([row, ofRow]) => ({
-    key: row.key,
-    parameters: columns.flatMap((column, at) => {
-      const value = ofRow.find((one) => one.at === at)
-      const { token, bucket } = writtenColumns(column)
-      return [
-        value ? String(row.values.x) : null,
-        ...(token === null ? [] : [value?.index.token ?? null]),
-        ...(bucket === null ? [] : [value?.index.bucket ?? null]),
-      ]
-    }),
-  }))
+/** The parameters of {@link nextColumn}. */
+export function nextParameters(
+  column: ChangingColumn,
+): (value: NextValue | undefined) => ParameterRow['parameters'] {
+  const { token, bucket } = writtenColumns(column)
+  return (value) => [
+    value ? String(value.row.values.x) : null,
+    ...(token === null ? [] : [value?.index.token ?? null]),
+    ...(bucket === null ? [] : [value?.index.bucket ?? null]),
+  ]
 }

@@ -40,7 +40,7 @@ export async function reencryptTask(
   const keys = await keyColumns(query, table)
   const replaced = replacedEnvelopes(table)
   const replace = replaceRows(table, keys, replaced)
-  const writePage = writeApart(replace, refusedValues(table, replaced), 'constraint')
+  const writePage = writeApart(replace, refusedValues(table, replaced), 'any')
   const opening: RowOpening<Uint8Array> = {
     ...{ access, keys, columns: table.columns },
     envelopeOf: (stored, { form, field }) => fromStored(stored, form, field),

@@ -24,7 +24,7 @@ export async function rewrapTask(
   const primaryKey = await keyColumns(query, table)
   const replaced = table.columns.map(replacedHead)
   const replace = replaceRows(table, primaryKey, replaced)
-  const writePage = writeApart(replace, refusedValues(table, replaced), 'constraint')
+  const writePage = writeApart(replace, refusedValues(table, replaced), 'any')
   return {
     table,
     keys: primaryKey,

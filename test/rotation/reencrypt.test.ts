@@ -193,6 +193,26 @@ describe('reencrypt', () => {
     expect(await reencrypt(target, { retry: true })).toMatchObject({ done: 9, failedCount: 0 })
   })
 
+  it('and rewrap name rows that a trigger of the application refuses, and do all others', async () => {
+    await insertPeople(5)
+    await execute(`CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql
+      AS $$ BEGIN RAISE EXCEPTION 'row % is frozen', OLD.id; END $$`)
+    await execute(`CREATE TRIGGER frozen BEFORE UPDATE ON person FOR EACH ROW WHEN (OLD.id = 3)
+      EXECUTE FUNCTION refuse()`)
+    await rotateKek(keyring, { purpose: 'data' })
+    for (const verb of [rewrap, reencrypt]) {
+      const report = await verb(target)
+      expect(report).toMatchObject({ done: 8, skipped: 0, failedCount: 2 })
+      expect(report.failed).toMatchObject(
+        ['email', 'phone'].map((column) => {
+          return { column, primaryKey: { id: '3' }, code: 'ERR_ROW_REFUSED' }
+        }),
+      )
+    }
+    await execute('DROP FUNCTION refuse CASCADE')
+    expect(await reencrypt(target, { retry: true })).toMatchObject({ done: 10, failedCount: 0 })
+  })
+
   it('takes up with retry the rows that failed, and no others', async () => {
     await insertPeople(3)
     await execute(

@@ -13,7 +13,7 @@ export interface JobFailure {
    * ERR_KEY_NOT_FOUND, ERR_KEY_STATE, ERR_KEY_INTEGRITY, ERR_SUBJECT_SHREDDED for its key;
    * ERR_DECRYPTION_FAILED where the envelope does not hold; ERR_ENVELOPE_MALFORMED,
    * ERR_ENVELOPE_VERSION or ERR_ENVELOPE_FLAGS for what is not an envelope of the field; ERR_ROW_REFUSED
-   * where a constraint of the table does not let the row be written; and what the
+   * where a constraint or trigger of the table does not let the row be written; and what the
    * verb itself names.
    */
   readonly code: MortiseErrorCode

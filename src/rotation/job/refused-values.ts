@@ -5,7 +5,8 @@ import type { RefusedRow } from './write-apart'
 
 /**
  * Says what becomes of a row that a constraint of the database refuses, be it one that is not validated
- * and that the row violated before: its values fail one after the other, and each time the rest is tried.
+ * and that the row violated before, or a trigger of the application: its values fail one after the other,
+ * and each time the rest is tried.
  *
  * @param replaced - how the columns of the table are replaced, in their order
  */

@@ -4,10 +4,10 @@ import { SAVEPOINT } from './page-savepoint'
 import type { replaceRows } from './replace-rows'
 import type { FailedValue, PageWritten } from './table-task'
 
-/** SQLSTATE codes of what the database refuses because of one row. */
-const REFUSALS: Readonly<Record<Refusal, RegExp>> = { unique: /^23505$/, constraint: /^23/ }
+/** SQLSTATE codes of what the database refuses because of one row; P0001 is RAISE of a trigger. */
+const REFUSALS: Readonly<Record<Refusal, RegExp>> = { unique: /^23505$/, any: /^23|^P0001$/ }
 
-type Refusal = 'unique' | 'constraint'
+type Refusal = 'unique' | 'any'
 
 /** What becomes of a row that the database refuses. */
 export interface RefusedRow {
@@ -23,7 +23,7 @@ export interface RefusedRow {
  * To be called where {@link SAVEPOINT} was set and nothing has been written since.
  *
  * @param refuse - is given a row, and the database's own words for what it violates
- * @param refusal - which violations those are: that it is not unique, or any constraint
+ * @param refusal - which refusals those are: that it is not unique, or any of a constraint or trigger
  */
 export function writeApart(
   replace: ReturnType<typeof replaceRows>,

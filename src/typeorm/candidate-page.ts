@@ -58,27 +58,87 @@ function term(name: string, { descending, nullsFirst }: OrderKey): string {
   return `"${name}" ${descending ? 'DESC' : 'ASC'} NULLS ${nullsFirst ? 'FIRST' : 'LAST'}`
 }
 
+/** What a page is cut out of, and how. */
+export interface PageCut {
+  readonly query: CandidateQuery
+  readonly order: CandidateOrder
+  readonly sources: CandidateSources
+  readonly window: Window
+  /** The most rows that may be sent; undefined where all are. */
+  readonly limit: number | undefined
+}
+
 /**
  * The statement of a page: the candidates of the groups that it lies in, and how many rows surely match
  * before each, so that buckets outside of the page are neither sent nor opened.
  *
- * @param limit - the most rows that may be sent; one more tells that there are too many
+ * It reads the sure candidates down to the end of the group in which the page ends, in the order of the
+ * bucket's index and no further, so that a page costs its rows, those before it and one bucket, however
+ * large the table is; and those that have to be opened.
+ *
+ * @param sent - rows after which it ends; by default one beyond the limit, which tells that there are
+ *   too many
  */
-export function pageSql(
-  query: CandidateQuery,
-  order: CandidateOrder,
-  sources: CandidateSources,
-  window: Window,
-  limit: number | undefined,
-): string {
+export function pageSql(cut: PageCut, sent?: number): string {
+  const { query, order, sources, window } = cut
   const { skip, take } = window
+  const from = (isSure: boolean, sql: string) =>
+    `SELECT ${isSure} AS "${SURE}", s.* FROM (${sql}) s`
+  const parts = []
+  if (sources.sure !== undefined) {
+    const sure = from(true, sources.sure)
+    const isAll = take === undefined || query.multiplied
+    parts.push(isAll ? sure : firstGroups(cut, sure, skip + take))
+  }
+  if (sources.undecided !== undefined) {
+    const most = mostSql(cut)
+    parts.push(from(false, sources.undecided) + (most && ` ORDER BY ${order.group}${most}`))
+  }
+  return windowSql(cut, parts.map((part) => `(${part})`).join(' UNION ALL '), [], sent)
+}
+
+/**
+ * The statement of a page that reads the candidates in order, down to the end of the group of the one at
+ * `reach`, however many of them are sure. `mortise$more` tells whether there are others.
+ */
+export function nearPageSql(cut: PageCut, reach: number): string {
+  const all = cut.sources.all()
+  const near = firstGroups(cut, `SELECT * FROM (${all}) a`, reach)
+  const more = `EXISTS (SELECT 1 FROM (${all}) a OFFSET (SELECT count(*) FROM near))`
+  return (
+    `WITH near AS MATERIALIZED (${near}) ` +
+    windowSql(cut, 'SELECT * FROM near', [`${more} AS "mortise$more"`])
+  )
+}
+
+/** Rows in order, down to the end of the group of the one at `reach`. */
+function firstGroups(cut: PageCut, rows: string, reach: number): string {
+  const groups = `${rows} ORDER BY ${cut.order.group} FETCH FIRST ${reach} ROWS WITH TIES`
+  return `SELECT * FROM (${groups}) g${mostSql(cut)}`
+}
+
+/**
+ * More rows than these are too many, whichever they are: at most `skip` of them come before the page, and
+ * what is cut off comes after all that is not.
+ */
+function mostSql({ query, window, limit }: PageCut): string {
+  return query.multiplied || limit === undefined ? '' : ` LIMIT ${window.skip + limit + 1}`
+}
+
+function windowSql(
+  { query, order, window: { skip, take }, limit }: PageCut,
+  candidates: string,
+  more: readonly string[],
+  sent: number | undefined = limit === undefined ? undefined : limit + 1,
+): string {
   const { group, within, ranks } = order
-  const counts = [
+  const columns = [
     `dense_rank() OVER (ORDER BY ${group}) AS "${GROUP}"`,
     `count(*) FILTER (WHERE "${SURE}") OVER (ORDER BY ${group} ` +
       'GROUPS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS "mortise$before"',
     `count(*) OVER (ORDER BY ${group}) AS "mortise$upto"`,
     ...ranks,
+    ...more,
   ]
   // Several candidates of one main row make the counts too high: then every candidate is read.
   const conditions = query.multiplied
@@ -87,42 +147,10 @@ export function pageSql(
         `("mortise$upto" > ${skip} OR NOT "${SURE}")`,
         ...(take === undefined ? [] : [`"mortise$before" < ${skip + take}`]),
       ]
-  const most = query.multiplied ? undefined : limit
   return (
-    `SELECT * FROM (SELECT c.*, ${counts.join(', ')} ` +
-    `FROM (${candidatesSql(sources, group, window, most)}) c) w ` +
+    `SELECT * FROM (SELECT c.*, ${columns.join(', ')} FROM (${candidates}) c) w ` +
     (conditions.length > 0 ? `WHERE ${conditions.join(' AND ')} ` : '') +
     `ORDER BY "${GROUP}"${within === '' ? '' : `, ${within}`}` +
-    (most === undefined ? '' : ` LIMIT ${most + 1}`)
+    (sent === undefined || query.multiplied ? '' : ` LIMIT ${sent}`)
   )
-}
-
-/**
- * The candidates of a page: the sure ones down to the end of the group in which it ends, read in the
- * order of the bucket's index and no further, so that a page costs its rows, those before it and one
- * bucket, however large the table is; and those that have to be opened.
- *
- * More rows than `skip + most` are too many, whichever they are: at most `skip` of them come before the
- * page, and what is cut off of either kind comes after all that is not.
- */
-function candidatesSql(
-  { sure, undecided }: CandidateSources,
-  group: string,
-  { skip, take }: Window,
-  most: number | undefined,
-): string {
-  const all = (isSure: boolean, sql: string) => `SELECT ${isSure} AS "${SURE}", s.* FROM (${sql}) s`
-  const parts = []
-  if (most === undefined || take === undefined) {
-    if (sure !== undefined) parts.push(all(true, sure))
-    if (undecided !== undefined) parts.push(all(false, undecided))
-  } else {
-    const limit = `LIMIT ${skip + most + 1}`
-    if (sure !== undefined) {
-      const groups = `${all(true, sure)} ORDER BY ${group} FETCH FIRST ${skip + take} ROWS WITH TIES`
-      parts.push(`SELECT * FROM (${groups}) g ${limit}`)
-    }
-    if (undecided !== undefined) parts.push(`${all(false, undecided)} ORDER BY ${group} ${limit}`)
-  }
-  return parts.map((part) => `(${part})`).join(' UNION ALL ')
 }

@@ -1,5 +1,5 @@
 import { columnSql } from './compile-predicate'
-import { canBeSure, flagParts, lossyPlaces, sureSql, undecidedSql } from './condition'
+import { canBeSure, flagParts, lossyPlaces, supersetSql, sureSql, undecidedSql } from './condition'
 import { type BuilderInternals, type ExpressionMap, internalsOf } from './internals'
 import { ExtraColumns, extraColumn, flagSql, type PageColumns } from './page-reader'
 import { applyPlan, type Plan, toManyAliases } from './plan'
@@ -25,14 +25,16 @@ export interface CandidateQuery {
 export const SURE = 'mortise$sure'
 
 /**
- * Where the candidates come from, as SQL. Apart from each other, because an index finds them apart: the
- * buckets inside of a range, and those at its ends.
+ * Where the candidates come from, as SQL in which parameters still have names: two texts, because an
+ * index finds apart what is inside of a range and what is at its ends; and one, for their order.
  */
 export interface CandidateSources {
   /** Those that surely match; undefined where there can be none. */
   readonly sure: string | undefined
   /** Those that must be opened; undefined where there are none. */
   readonly undecided: string | undefined
+  /** All of them, with the column {@link SURE}. */
+  all(): string
 }
 
 /**
@@ -119,30 +121,28 @@ export function candidateStatement(clone: object, plan: Plan): [string, unknown[
   return candidateQuery(clone, plan).builder.getQueryAndParameters()
 }
 
-/**
- * Renders one statement around the candidates.
- *
- * @param write - makes its text of theirs, in which parameters still have names
- */
-export function renderStatement(
-  { builder, plan }: CandidateQuery,
-  write: (sources: CandidateSources) => string,
-): [string, unknown[]] {
+/** Renders the candidates of a query. */
+export function sourcesOf({ builder, plan }: CandidateQuery): CandidateSources {
   const { condition, lossy } = plan
-  const where = (sql: string) => {
-    builder.expressionMap.wheres = [{ type: 'simple', condition: sql }]
-    return builder.getQuery()
+  const map = builder.expressionMap
+  const { selects } = map
+  const render = (where?: string, more: typeof selects = []) => {
+    map.selects = [...selects, ...more]
+    if (where) map.wheres = [{ type: 'simple', condition: where }]
+    return whileSending(builder, () => builder.getQuery())
   }
-  const sql = whileSending(builder, () =>
-    write(
-      lossy
-        ? {
-            sure: canBeSure(condition) ? where(sureSql(condition)) : undefined,
-            undecided: where(undecidedSql(condition)),
-          }
-        : { sure: builder.getQuery(), undecided: undefined },
-    ),
-  )
+  return {
+    sure: lossy ? (canBeSure(condition) ? render(sureSql(condition)) : undefined) : render(),
+    undecided: lossy ? render(undecidedSql(condition)) : undefined,
+    all() {
+      const sure = { selection: `(${sureSql(condition)}) IS TRUE`, aliasName: SURE }
+      return render(supersetSql(condition), [sure])
+    },
+  }
+}
+
+/** A statement that was written around candidates, as it is sent. */
+export function statementOf({ builder }: CandidateQuery, sql: string): [string, unknown[]] {
   builder.getQuery = () => sql
   return builder.getQueryAndParameters()
 }

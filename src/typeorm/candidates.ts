@@ -1,6 +1,12 @@
 import type { QueryRunner } from 'typeorm'
-import { orderOf, pageSql, type Window } from './candidate-page'
-import { type CandidateQuery, candidateQuery, renderStatement, SURE } from './candidate-query'
+import { nearPageSql, orderOf, pageSql, type Window } from './candidate-page'
+import {
+  type CandidateQuery,
+  candidateQuery,
+  SURE,
+  sourcesOf,
+  statementOf,
+} from './candidate-query'
 import { matches } from './condition'
 import type { RawRow } from './internals'
 import { openPage } from './open-page'
@@ -12,11 +18,16 @@ import { sortRows } from './sort-rows'
 /** Primary key values of one row, in the order of the primary columns. */
 export type RowKey = readonly unknown[]
 
+/** Rows that are opened at first, where a few of them are likely to be enough. */
+const SOME = 100
+
 /**
- * The primary keys of the rows on a page, in order.
+ * The primary keys of the rows on a page, in order. Where no order is asked for, the rows that are sure
+ * come before those that must be opened, each in the order of the primary key: the same on every page.
  *
- * One statement, so one snapshot. Where no order is asked for, the rows that are sure come before those
- * that must be opened, each in the order of the primary key: the same on every page.
+ * One statement, so one snapshot. How many rows at the end of a range match is not known before they are
+ * opened. So the first statement reads about twice as many as the page has, and where too few of these
+ * match a second one begins anew, and reads as far as the page can reach.
  *
  * @throws ERR_REFINE_LIMIT where more than `maxRefine` rows beyond the page would be opened
  */
@@ -27,16 +38,25 @@ export async function findPageKeys(
   runtime: Runtime,
   queryRunner: QueryRunner,
 ): Promise<RowKey[]> {
+  const { skip, take } = window
   const query = candidateQuery(clone, plan)
-  const order = orderOf(query)
-  const limit = window.take === undefined ? undefined : window.take + runtime.maxRefine
-  const [sql, parameters] = renderStatement(query, (sources) =>
-    pageSql(query, order, sources, window, limit),
-  )
-  const rows = (await queryRunner.query(sql, parameters)) as RawRow[]
-  if (limit !== undefined && rows.length > limit) throw refineLimit(plan, runtime.maxRefine)
-  const kept = await refine(query, rows, runtime, queryRunner)
-  return pageOf(query, sortRows(kept, order.inMemory), window)
+  const limit = take === undefined ? undefined : take + runtime.maxRefine
+  const cut = { query, order: orderOf(query), sources: sourcesOf(query), window, limit }
+  const keysOf = async (rows: RawRow[]) => {
+    if (limit !== undefined && rows.length > limit) throw refineLimit(plan, runtime.maxRefine)
+    const kept = await refine(query, rows, runtime, queryRunner)
+    return pageOf(query, sortRows(kept, cut.order.inMemory), window)
+  }
+  if (plan.lossy && take !== undefined && !query.multiplied) {
+    const isOrdered = plan.order.length > 0
+    const enough = Math.max(2 * take, SOME)
+    const sql = isOrdered ? nearPageSql(cut, skip + enough) : pageSql(cut, enough)
+    const rows = await send(query, sql, queryRunner)
+    const keys = await keysOf(rows)
+    const hasMore = isOrdered ? rows[0]?.mortise$more === true : rows.length === enough
+    if (keys.length === take || !hasMore) return keys
+  }
+  return keysOf(await send(query, pageSql(cut), queryRunner))
 }
 
 /**
@@ -51,27 +71,72 @@ export async function countMatches(
   runtime: Runtime,
   queryRunner: QueryRunner,
 ): Promise<number> {
-  const query = candidateQuery(clone, { ...plan, order: [], sorted: false })
+  const { maxRefine } = runtime
+  const query = candidateQuery(clone, unordered(plan))
+  const { sure, undecided } = sourcesOf(query)
   const keys = query.keys.map((key) => `"${key}"`).join(', ')
   const sameKey = query.keys.map((key) => `s."${key}" = c."${key}"`).join(' AND ')
   const [counted, others] = query.multiplied
     ? [`DISTINCT ${keys}`, `WHERE NOT EXISTS (SELECT 1 FROM sure s WHERE ${sameKey})`]
     : ['1', '']
-  const [sql, parameters] = renderStatement(query, ({ sure, undecided }) => {
-    const opened = `SELECT * FROM (${undecided}) c ${sure ? others : ''} LIMIT ${runtime.maxRefine + 1}`
-    return (
-      (sure ? `WITH sure AS (SELECT ${counted} FROM (${sure}) s) ` : '') +
-      `SELECT t."mortise$count", u.* ` +
-      `FROM (SELECT ${sure ? '(SELECT count(*) FROM sure)' : '0'} AS "mortise$count") t ` +
-      `LEFT JOIN (${opened}) u ON TRUE`
-    )
-  })
-  const rows = (await queryRunner.query(sql, parameters)) as RawRow[]
-  if (rows.length > runtime.maxRefine) throw refineLimit(plan, runtime.maxRefine)
-  const sure = Number(rows[0]?.mortise$count)
-  const undecided = rows.filter((row) => row[query.keys[0] as string] !== null)
-  const kept = await refine(query, undecided, runtime, queryRunner)
-  return sure + (query.multiplied ? distinctKeys(query, kept).length : kept.length)
+  const opened = `SELECT * FROM (${undecided}) c ${sure ? others : ''} LIMIT ${maxRefine + 1}`
+  const sql =
+    (sure ? `WITH sure AS (SELECT ${counted} FROM (${sure}) s) ` : '') +
+    `SELECT t."mortise$count", u.* ` +
+    `FROM (SELECT ${sure ? '(SELECT count(*) FROM sure)' : '0'} AS "mortise$count") t ` +
+    `LEFT JOIN (${opened}) u ON TRUE`
+  const rows = await send(query, sql, queryRunner)
+  if (rows.length > maxRefine) throw refineLimit(plan, maxRefine)
+  const kept = await refine(query, joined(query, rows), runtime, queryRunner)
+  const found = query.multiplied ? distinctKeys(query, kept) : kept
+  return Number(rows[0]?.mortise$count) + found.length
+}
+
+/**
+ * Whether a row matches: one inside of a range is an answer; only where there is none, rows are opened,
+ * {@link SOME} of them at first.
+ *
+ * @throws ERR_REFINE_LIMIT where more than `maxRefine` rows would be opened
+ */
+export async function hasMatch(
+  clone: object,
+  plan: Plan,
+  runtime: Runtime,
+  queryRunner: QueryRunner,
+): Promise<boolean> {
+  const { maxRefine } = runtime
+  const query = candidateQuery(clone, unordered(plan))
+  const { sure, undecided } = sourcesOf(query)
+  for (const limit of [Math.min(SOME, maxRefine + 1), maxRefine + 1]) {
+    const sql =
+      `SELECT t."mortise$found", u.* ` +
+      `FROM (SELECT ${sure ? `EXISTS (${sure})` : 'FALSE'} AS "mortise$found") t LEFT JOIN LATERAL ` +
+      `(SELECT * FROM (${undecided}) c WHERE NOT t."mortise$found" LIMIT ${limit}) u ON TRUE`
+    const rows = await send(query, sql, queryRunner)
+    if (rows[0]?.mortise$found) return true
+    if (rows.length > maxRefine) throw refineLimit(plan, maxRefine)
+    const kept = await refine(query, joined(query, rows), runtime, queryRunner)
+    if (kept.length > 0 || rows.length < limit) return kept.length > 0
+  }
+  return false
+}
+
+function unordered(plan: Plan): Plan {
+  return { ...plan, order: [], sorted: false }
+}
+
+async function send(
+  query: CandidateQuery,
+  sql: string,
+  queryRunner: QueryRunner,
+): Promise<RawRow[]> {
+  const [statement, parameters] = statementOf(query, sql)
+  return queryRunner.query(statement, parameters)
+}
+
+/** The candidates in the answer to an outer join, which has a row where there is none as well. */
+function joined({ keys: [key] }: CandidateQuery, rows: RawRow[]): RawRow[] {
+  return rows.filter((row) => row[key as string] !== null)
 }
 
 /** Drops the rows that do not match, and opens what the others are sorted by. */

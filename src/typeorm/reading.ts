@@ -1,7 +1,7 @@
 import type { Window } from './candidate-page'
 import type { RowKey } from './candidates'
 import { columnSql } from './compile-predicate'
-import { canBeSure, flagParts, lossyPlaces } from './condition'
+import { canBeSure, flagParts, lossyPlaces, sureSql } from './condition'
 import { type ExpressionMap, internalsOf, type RawRow, type SelectInternals } from './internals'
 import {
   createPageReader,
@@ -16,7 +16,6 @@ import { applyPlan, type OrderKey, type Plan } from './plan'
 import type { Runtime } from './runtime'
 import { type PageReader, standIn } from './select-state'
 import type { SortKey } from './sort-rows'
-import { applySure } from './sure-rows'
 
 /**
  * The page that a builder asks for, or undefined where one statement gives all rows. As TypeORM reads it:
@@ -88,7 +87,7 @@ export async function surePage<B extends object, R>(
   const map = cloneMap(internalsOf(builder).expressionMap)
   const isOrdered = plan.order.length > 0 || map.joinAttributes.length > 0
   if (isOrdered || take === undefined || !canBeSure(plan.condition)) return undefined
-  applySure(map, plan)
+  applyPlan(map, { ...plan, wheres: [{ type: 'simple', condition: sureSql(plan.condition) }] })
   const extras = new ExtraColumns()
   const columns = selectedColumns(builder, extras)
   extras.addTo(map)

@@ -5,8 +5,8 @@ import {
   type QueryRunner,
   SelectQueryBuilder,
 } from 'typeorm'
-import { countMatches, findPageKeys } from './candidates'
-import { type Condition, canBeSure, supersetSql } from './condition'
+import { countMatches, findPageKeys, hasMatch } from './candidates'
+import { type Condition, supersetSql } from './condition'
 import { encryptedIn } from './condition-column'
 import { entitySelects } from './entity-selects'
 import { findCondition } from './find-where'
@@ -24,7 +24,6 @@ import { rewriteOnInstance, whileSending } from './rewritten-builder'
 import { resolvedStatement, runtimeOf } from './runtime'
 import { shareState, standIn, stateOf, withoutRaw } from './select-state'
 import { rewriteStatement } from './sql/rewrite-statement'
-import { narrowToSure } from './sure-rows'
 import { EncryptedUpdateBuilder } from './update-builder'
 
 /** What TypeORM selects for an alias; it does not export the type of its members. */
@@ -230,15 +229,7 @@ export class EncryptedSelectBuilder<E extends ObjectLiteral> extends SelectQuery
   protected override async executeExistsQuery(queryRunner: QueryRunner): Promise<boolean> {
     if (!readsEncrypted(this)) return super.executeExistsQuery(queryRunner)
     const plan: Plan = await freshPlan(this, queryRunner)
-    if (plan.lossy) {
-      // One row inside of a range is an answer; only where there is none, its ends are opened.
-      if (canBeSure(plan.condition)) {
-        const sure = this.clone()
-        narrowToSure(sure, plan)
-        if (await super.executeExistsQuery.call(sure, queryRunner)) return true
-      }
-      return (await this.executeCountQuery(queryRunner)) > 0
-    }
+    if (plan.lossy) return hasMatch(this.clone(), plan, runtimeOf(dataSourceOf(this)), queryRunner)
     return super.executeExistsQuery.call(withoutOrder(asPlanned(this, plan)), queryRunner)
   }
 }

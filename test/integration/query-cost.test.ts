@@ -77,6 +77,25 @@ describe('rows that a query is sent', () => {
     expect(await rowsSent(() => people().find(options))).toEqual(expected)
   })
 
+  it('a page in order, of a range: the bucket at the near end, where enough of it matches', async () => {
+    const page = (from: number, to: number) => () =>
+      people().find({ where: { income: Between(from, to) }, order: { income: 'ASC' }, take: 10 })
+    expect(await rowsSent(page(5_050, 34_950))).toEqual([BUCKET, 10])
+    // Nothing of the first bucket matches: the next one is read as well.
+    expect(await rowsSent(page(9_950, 34_950))).toEqual([BUCKET, 2 * BUCKET, 10])
+    expect(await rowsSent(page(2_010, 2_290))).toEqual([BUCKET, 2])
+    const incomes = async (from: number) => (await page(from, 34_950)()).map((one) => one.income)
+    expect(await incomes(9_950)).toEqual(Array.from({ length: 10 }, (_, i) => 10_000 + 100 * i))
+    expect(await incomes(9_750)).toEqual(Array.from({ length: 10 }, (_, i) => 9_800 + 100 * i))
+  })
+
+  it('a page without an order: some of the rows to open, where enough of them match', async () => {
+    const page = (surname: string) => () =>
+      people().find({ where: { surname: Like(surname) }, take: 5 })
+    expect(await rowsSent(page('Bak%'))).toEqual([100, 5])
+    expect(await rowsSent(page('Bax%'))).toEqual([100, 2 * BUCKET])
+  })
+
   it('a count: the buckets at both ends', async () => {
     const count = () => people().countBy({ income: Between(5_050, 34_950) })
     expect(await rowsSent(count)).toEqual([2 * BUCKET])
@@ -105,9 +124,16 @@ describe('rows that a query is sent', () => {
       people().existsBy({ income: Between(from, to) })
     expect(await rowsSent(exists(5_050, 34_950))).toEqual([1])
     expect(await exists(5_050, 34_950)()).toBe(true)
-    expect(await rowsSent(exists(2_050, 2_950))).toEqual([0, BUCKET])
     expect(await exists(2_050, 2_950)()).toBe(true)
     expect(await exists(2_010, 2_090)()).toBe(false)
+  })
+
+  it('exists opens some rows first, and the others where none of them matches', async () => {
+    const exists = (from: number, to: number) => () =>
+      people().existsBy({ income: Between(from, to) })
+    expect(await rowsSent(exists(2_050, 12_050))).toEqual([100])
+    expect(await rowsSent(exists(9_910, 9_990))).toEqual([100, BUCKET])
+    expect(await rowsSent(exists(60_000, 70_000))).toEqual([1])
   })
 
   it('exists asks nothing that no row can answer: tokens with bits, and prefixes', async () => {

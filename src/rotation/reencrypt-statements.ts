@@ -3,6 +3,7 @@ import { type StoredForm, toStored } from '../envelope/stored-form'
 import type { Query } from '../key-store/store'
 import type { EncryptedTable, EncryptedTableColumn } from '../schema'
 import { envelopeSql } from './envelope-sql'
+import { countTask } from './job/count-task'
 import type { ParameterRow } from './job/page-parameters'
 import { parameterRows } from './job/parameter-rows'
 import type { ReplacedColumn } from './job/replace-rows'
@@ -10,7 +11,7 @@ import type { RowSource, TaskCount } from './job/table-task'
 import { subjectColumns } from './opened-page'
 import type { ResealedValue } from './seal-rows'
 import { keyIdOf } from './shred-indexes'
-import { quote, tablePath } from './table-path'
+import { quote } from './table-path'
 
 /** Ids of the keys whose values are meant, 16 hex digits each; null for all values. */
 export type WantedKeys = readonly string[] | null
@@ -41,16 +42,15 @@ export async function countWanted(
   table: EncryptedTable,
   keyIds: WantedKeys,
 ): Promise<TaskCount> {
-  const { columns } = table
-  const wanted = columns.map((one) => `count(*) FILTER (WHERE ${isWanted(one, keyIds)})`)
-  const stored = columns.map((one) => `count(${nameOf(one)})`)
-  const [row] = await query(
-    `SELECT (${wanted.join(' + ')})::text AS wanted, (${stored.join(' + ')})::text AS stored
-      FROM ${tablePath(table)} AS r`,
+  return countTask(
+    query,
+    table,
+    {
+      total: (column) => isWanted(column, keyIds),
+      current: (column) => `${nameOf(column)} IS NOT NULL AND NOT (${isWanted(column, keyIds)})`,
+    },
     keyIds === null ? [] : [keyIds],
   )
-  const total = Number(row?.wanted)
-  return { total, current: Number(row?.stored) - total }
 }
 
 function isWanted(column: EncryptedTableColumn, keyIds: WantedKeys): string {

@@ -5,7 +5,7 @@ import { keyNotFound } from '../keys/key-use'
 import { type Keyring, keyAccess } from '../keys/keyring'
 
 /** What the envelopes of a page name: their keys, with the DEKs that providers wrapped. */
-export type PageRequest = Pick<KeyRequest, 'data' | 'provider'>
+type PageRequest = Pick<KeyRequest, 'data' | 'provider'>
 
 /** The keys of a rewrap: it moves everything older to the key that is active when it begins. */
 export interface RewrapKeys {

@@ -1,13 +1,12 @@
 import { asBuffer } from '../bytes'
-import { parseHead, WRAP_OFFSET } from '../envelope/format'
-import { attempt } from '../envelope/one-value'
-import { keyNameOf } from '../envelope/open'
+import { createKeyRequest } from '../envelope/key-request'
+import { ofOneValue } from '../envelope/one-value'
 import type { NewKeyBlock } from '../envelope/rewrap-many'
 import type { MortiseErrorCode } from '../errors'
+import type { KeyRequest } from '../keys/access'
 import type { RowKey } from './job/key-columns'
 import type { ParameterRow } from './job/page-parameters'
 import type { SourceRow } from './job/table-task'
-import type { PageRequest } from './rewrap-keys'
 
 /** The heads of a page, all columns of one row after the other; null for NULL. */
 export type PageHeads = readonly (Buffer | null)[]
@@ -45,28 +44,19 @@ export function headsOf(rows: readonly SourceRow[], columns: number): PageHeads 
   return heads
 }
 
-/** What the envelopes of a page name that are neither current nor under the key of a subject. */
-export function requestOf(heads: PageHeads, isCurrent: (keyId: string) => boolean): PageRequest {
-  const data = new Set<string>()
-  const provider = new Map<string, Map<string, Uint8Array>>()
-  const seen = new Set<string>()
+/** What the envelopes of a page name. */
+export function requestOf(heads: PageHeads): KeyRequest {
+  const needed = createKeyRequest()
   for (const head of heads) {
-    const prefix = head?.toString('latin1', 0, WRAP_OFFSET)
-    if (head === null || prefix === undefined || seen.has(prefix)) continue
-    const name = attempt(() => keyNameOf(head))
-    const isWanted = 'kind' in name && !isCurrent(name.id)
-    if (isWanted && name.kind === 'data') data.add(name.id)
-    if (isWanted && name.kind === 'provider') noteDek(provider, name.id, head)
-    else seen.add(prefix)
+    if (head === null) continue
+    try {
+      needed.addHead(head)
+    } catch (error) {
+      // What is no envelope names no key; its turn to fail comes.
+      ofOneValue(error)
+    }
   }
-  return { data, provider }
-}
-
-function noteDek(provider: Map<string, Map<string, Uint8Array>>, id: string, head: Buffer): void {
-  const parts = attempt(() => parseHead(head))
-  if (!('wrappedDek' in parts)) return
-  const deks = provider.get(id) ?? new Map<string, Uint8Array>()
-  provider.set(id, deks.set(parts.wrappedDek.toString('latin1'), parts.wrappedDek))
+  return needed.request
 }
 
 /** What is to be written of a page, and what is not. */

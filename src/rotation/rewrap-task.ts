@@ -32,7 +32,7 @@ export async function rewrapTask(
     count: () => countStale(query, table, keys),
     work: async (rows) => {
       const heads = headsOf(rows, table.columns.length)
-      const pageKeys = await keys.forPage(requestOf(heads, keys.isCurrent))
+      const pageKeys = await keys.forPage(requestOf(heads))
       const blocks = await rewrapKeyBlocks(heads, pageKeys)
       const { rows: rewrapped, values, failed } = rewrappedPage(rows, heads, blocks)
       return {

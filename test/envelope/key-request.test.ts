@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { encodeValue } from '../../src/envelope/codec'
 import type { FieldContext } from '../../src/envelope/field-context'
+import { parseHead } from '../../src/envelope/format'
 import { createKeyRequest } from '../../src/envelope/key-request'
 import { sealRecord, sealRecordByProvider } from '../../src/envelope/seal'
 import { refusal, testField, testKey, testProvider, testSubjectKey } from './keys'
@@ -67,6 +68,31 @@ describe('a key request', () => {
       }
     }
     expect(first.deks.deks.size).toBe(2)
+  })
+})
+
+describe('the head of an envelope', () => {
+  test('names what the envelope does, of whatever field', async () => {
+    const provider = testProvider('p', 40)
+    const byProvider = await sealRecordByProvider(provider.key, [{ field, encoded }])
+    const heads = [seal(a), sealSubject(), byProvider[0]!].map((envelope) =>
+      envelope.subarray(0, parseHead(envelope).head.length),
+    )
+    const [ofHeads, ofEnvelopes] = [createKeyRequest(), createKeyRequest()]
+    for (const head of heads) ofHeads.addHead(head)
+    ofEnvelopes.add(seal(a), field)
+    ofEnvelopes.add(sealSubject(), ofSubject)
+    ofEnvelopes.add(byProvider[0]!, field)
+    expect(ofHeads.request).toEqual(ofEnvelopes.request)
+  })
+
+  test('that is none is refused, with nothing noted', () => {
+    const builder = createKeyRequest()
+    const cut = Buffer.concat([Buffer.of(0xe1, 8), a.idBytes, Buffer.of(0, 40), Buffer.alloc(71)])
+    for (const head of [Buffer.alloc(0), Buffer.from('Ada Lovelace'), cut]) {
+      expect(() => builder.addHead(head)).toThrow(refusal('ERR_ENVELOPE_MALFORMED'))
+    }
+    expect(builder.isEmpty()).toBe(true)
   })
 })
 

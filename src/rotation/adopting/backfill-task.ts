@@ -1,9 +1,9 @@
 import type { Query } from '../../key-store/store'
 import type { KeyAccess } from '../../keys/access'
+import { countTask } from '../job/count-task'
 import { keyColumns } from '../job/key-columns'
 import type { TableTask } from '../job/table-task'
 import { type AdoptingTable, cellOf, columnPair, rowsWhere } from './adopting-table'
-import { countValues } from './count-values'
 import { plainValues } from './plain-values'
 import { sealValues } from './seal-values'
 import { isUnsealed } from './unsealed-values'
@@ -23,7 +23,7 @@ export async function backfillTask(
     keys,
     source: rowsWhere(columns, isUnsealed),
     count: () =>
-      countValues(query, table, {
+      countTask(query, table, {
         total: isUnsealed,
         current: (column) => `${columnPair(column)[1]} IS NOT NULL`,
       }),

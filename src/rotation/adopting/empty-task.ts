@@ -1,9 +1,9 @@
 import type { Query } from '../../key-store/store'
+import { countTask } from '../job/count-task'
 import { keyColumns } from '../job/key-columns'
 import { type ReplacedColumn, replaceRows } from '../job/replace-rows'
 import type { TableTask } from '../job/table-task'
 import { type AdoptingColumn, type AdoptingTable, columnPair } from './adopting-table'
-import { countValues } from './count-values'
 
 /**
  * Empties the former columns, and reads nothing of them. All of them: what was verified has an envelope, and
@@ -24,7 +24,7 @@ export async function emptyTask(query: Query, table: AdoptingTable): Promise<Tab
       parameters: [],
     },
     count: () =>
-      countValues(query, table, {
+      countTask(query, table, {
         total: isFilled,
         current: (column) => {
           const [plain, envelope] = columnPair(column)

@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { Query } from '../../key-store/store'
 import type { KeyAccess } from '../../keys/access'
+import { countTask } from '../job/count-task'
 import { type KeyColumn, keyColumns } from '../job/key-columns'
 import type { PageWork, SourceRow, TableTask } from '../job/table-task'
 import { type OpenedValue, openRows } from '../open-rows'
@@ -12,7 +13,6 @@ import {
   holdsValue,
   rowsWhere,
 } from './adopting-table'
-import { countValues } from './count-values'
 import { findWrongIndexes } from './find-wrong-indexes'
 import { type PlainValue, plainValues } from './plain-values'
 import { sealValues } from './seal-values'
@@ -38,7 +38,7 @@ export async function verifyTask(context: VerifyContext, table: AdoptingTable): 
     table,
     keys,
     source: rowsWhere(columns, isHeld),
-    count: () => countValues(context.query, table, { total: isHeld, current: () => 'FALSE' }),
+    count: () => countTask(context.query, table, { total: isHeld, current: () => 'FALSE' }),
     work: (rows) => verifyPage(context, { table, keys, write }, rows),
   }
 }

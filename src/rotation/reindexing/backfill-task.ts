@@ -1,5 +1,6 @@
 import type { Query } from '../../key-store/store'
 import type { KeyAccess } from '../../keys/access'
+import { countTask } from '../job/count-task'
 import { type KeyColumn, keyColumns, type RowKey } from '../job/key-columns'
 import { parameterRows } from '../job/parameter-rows'
 import { replaceRows } from '../job/replace-rows'
@@ -8,7 +9,6 @@ import { type RefusedRow, writeApart } from '../job/write-apart'
 import { openedColumns } from '../open-rows'
 import { quote } from '../table-path'
 import { type ChangingTable, writtenColumns } from './changing-table'
-import { countRows } from './count-rows'
 import { differingValues } from './differing-values'
 import { nextValuesOf } from './next-values'
 import { nextColumn, nextParameters } from './write-values'
@@ -43,10 +43,11 @@ export async function backfillTask(
     table,
     keys,
     source: rowsToFill(columns),
-    count: async () => ({
-      total: await countRows(query, table, ({ column }) => `r.${quote(column)} IS NOT NULL`),
-      current: 0,
-    }),
+    count: () =>
+      countTask(query, table, {
+        total: ({ column }) => `r.${quote(column)} IS NOT NULL`,
+        current: () => 'FALSE',
+      }),
     work: async (rows) => {
       const { values, failed } = await nextValues(rows)
       const wrong = dryRun ? [] : await differingValues(query, { table, keys }, values)

@@ -1,10 +1,10 @@
 import type { Query } from '../../key-store/store'
+import { countTask } from '../job/count-task'
 import { keyColumns } from '../job/key-columns'
 import { type ReplacedColumn, replaceRows } from '../job/replace-rows'
 import type { TableTask } from '../job/table-task'
 import { quote, tablePath } from '../table-path'
 import { type ChangingColumn, type ChangingTable, pairedColumns } from './changing-table'
-import { countRows } from './count-rows'
 
 /** What becomes of the columns beside. */
 export type Move = 'copy' | 'empty'
@@ -31,10 +31,11 @@ export async function moveTask(query: Query, table: ChangingTable, move: Move): 
       where: due.join(' OR '),
       parameters: [],
     },
-    count: async () => ({
-      total: await countRows(query, table, (column) => isDue(column, move)),
-      current: await countRows(query, table, (column) => `NOT (${isDue(column, move)})`),
-    }),
+    count: () =>
+      countTask(query, table, {
+        total: (column) => isDue(column, move),
+        current: (column) => `NOT (${isDue(column, move)})`,
+      }),
     work: async (rows) => {
       const marked = rows.map(({ key, values }) => ({
         key,

@@ -1,7 +1,8 @@
 import type { IndexRecord, KeyState } from '../key-store/store'
 import { keyControl } from '../keys/keyring'
-import { type EncryptedTable, schemaOf } from '../schema'
+import { type EncryptedSchema, type EncryptedTable, schemaOf } from '../schema'
 import { countValues, type TokenCount } from './count-keys'
+import { refuseHiddenRows } from './hidden-rows'
 import { SUBJECT_KEYS } from './rewrap-subjects'
 import { tableLabel } from './table-path'
 
@@ -54,12 +55,19 @@ export const INDEX_RECORDS = {
  *
  * @param dataSource - one that `withEncryption` was called on, initialised
  * @returns by table, column and key id; a column without a value has no row
- * @throws ERR_CONFIG where `dataSource` has no encrypted tables
+ * @throws ERR_CONFIG where `dataSource` has no encrypted tables, or row-level security may hide rows of one
  * @throws ERR_KEY_STORE where the key store cannot be read
  * @see {@link retire}, which asks it whether a key is still needed
  */
 export async function census(dataSource: object): Promise<CensusRow[]> {
-  const { keyring, tables, query } = schemaOf(dataSource)
+  const schema = schemaOf(dataSource)
+  await refuseHiddenRows(schema.query, schema.tables)
+  return countVisible(schema)
+}
+
+/** {@link census} of the rows that this role sees, for who tells of the others. */
+export async function countVisible(schema: EncryptedSchema): Promise<CensusRow[]> {
+  const { keyring, tables, query } = schema
   const keys = new Map((await keyring.keys()).map((key) => [key.id, key]))
   const keyOf = (keyId: string | null) => {
     const key = keyId === null ? undefined : keys.get(keyId)

@@ -29,6 +29,6 @@ export async function refuseHiddenRows(
   if (hidden.length === 0) return
   throw new MortiseError(
     'ERR_CONFIG',
-    `row-level security may hide rows of ${hidden.map(tableLabel).join(', ')} from this role, and the job would pass them by: run it as a role that sees all of them (BYPASSRLS)`,
+    `row-level security may hide rows of ${hidden.map(tableLabel).join(', ')} from this role, and they would be passed by: run this as a role that sees all of them (BYPASSRLS)`,
   )
 }

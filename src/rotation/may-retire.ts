@@ -4,7 +4,7 @@ import type { IndexRecord, KeyRecord } from '../key-store/store'
 import { keyNotFound } from '../keys/key-use'
 import { type Keyring, keyControl } from '../keys/keyring'
 import { type EncryptedSchema, schemaOf } from '../schema'
-import { type CensusRow, census, INDEX_RECORDS } from './census'
+import { type CensusRow, countVisible, INDEX_RECORDS } from './census'
 import { tablesWithHiddenRows } from './hidden-rows'
 import { SUBJECT_KEYS } from './rewrap-subjects'
 import { tablePath } from './table-path'
@@ -98,8 +98,8 @@ async function needsOf(
 ): Promise<KeyNeed[]> {
   const needs = key.state === 'active' ? [activeNeed(key)] : []
   const schemas = dataSources.map(schemaOf)
-  for (const [i, dataSource] of dataSources.entries()) {
-    const rows = await census(dataSource)
+  for (const [i, schema] of schemas.entries()) {
+    const rows = await countVisible(schema)
     // The key store is counted once, with the first.
     needs.push(...rows.filter((row) => i === 0 || !isOwnTable(row)).flatMap(needOfRow(key.id)))
   }

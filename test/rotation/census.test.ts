@@ -5,7 +5,7 @@ import { census } from '../../src/rotation/census'
 import { disableKey } from '../../src/rotation/key-state'
 import { rewrap } from '../../src/rotation/rewrap'
 import { rotateKek } from '../../src/rotation/rotate-kek'
-import type { EncryptedTableColumn } from '../../src/schema'
+import { type EncryptedTableColumn, registerSchema, schemaOf } from '../../src/schema'
 import { someIndex } from '../key-store/records'
 import { rejection } from '../keys/fixtures'
 import { keyIdIn, makeKeyring, seal, type Target, tableOf, useTables } from './tables'
@@ -141,14 +141,26 @@ describe('census', () => {
   it('reads no value: one statement per table, whose answer is counts', async () => {
     await insertSealed(1)
     await census(target)
-    expect(target.sent).toHaveLength(1)
-    expect(Object.keys(target.sent[0]?.rows[0] ?? {})).toEqual([
+    const [catalogue, counts, ...more] = target.sent
+    expect(catalogue?.sql).toMatch(/row_security_active/)
+    expect(more).toEqual([])
+    expect(Object.keys(counts?.rows[0] ?? {})).toEqual([
       'place',
       'mark',
       'subject',
       'key_id',
       'count',
     ])
+  })
+
+  it('is refused where row-level security may hide rows, which would not be counted', async () => {
+    await insertSealed(1)
+    await tables.blindTo('person', async (query) => {
+      const blind = {}
+      registerSchema(blind, { ...schemaOf(target), query })
+      const { message } = await rejection(census(blind), 'ERR_CONFIG')
+      expect(message).toMatch(/row-level security may hide rows of person/)
+    })
   })
 
   it('refuses an object that holds no encrypted tables', async () => {

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { memoryKeyStore } from '../../src/key-store/memory'
-import type { KeyStore, Query } from '../../src/key-store/store'
+import type { KeyStore } from '../../src/key-store/store'
 import type { KeyEvent } from '../../src/keys/events'
 import type { Keyring } from '../../src/keys/keyring'
 import { generateRootKey } from '../../src/providers/in-app'
@@ -174,24 +174,14 @@ describe('retire refuses, and leaves the key as it is,', () => {
   })
 
   it('as a role that may not see every row', async () => {
-    await tables.pool.query(`ALTER TABLE person ENABLE ROW LEVEL SECURITY;
-      DROP ROLE IF EXISTS mortise_blind; CREATE ROLE mortise_blind;
-      GRANT SELECT ON ALL TABLES IN SCHEMA public TO mortise_blind`)
     await insert(1, value)
-    const client = await tables.connect()
-    await client.query('SET ROLE mortise_blind')
-    const query: Query = async (sql, values) => (await client.query(sql, [...values])).rows
-    const blind = {}
-    registerSchema(blind, { ...schemaOf(target), query })
-    try {
+    await tables.blindTo('person', async (query) => {
+      const blind = {}
+      registerSchema(blind, { ...schemaOf(target), query })
       const options = { keyId, backupRetentionDays: 0 }
       const { message } = await rejection(retire(blind, options), 'ERR_KEY_IN_USE')
       expect(message).toMatch(/"person": 1 a table whose row-level security hides rows/)
-    } finally {
-      await client.query('RESET ROLE')
-      client.release()
-      await tables.pool.query('DROP OWNED BY mortise_blind; DROP ROLE mortise_blind')
-    }
+    })
   })
 
   it('while a field of the domain is in no table that it can count', async () => {

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import { Pool, type PoolClient } from 'pg'
 import { afterAll, beforeAll } from 'vitest'
 import { encodeValue } from '../../src/envelope/codec'
@@ -36,6 +37,8 @@ export function useTables(): {
   readonly pool: Pool
   connect(): Promise<PoolClient>
   target(keyring: Keyring, ...tables: EncryptedTable[]): Target
+  /** Works as a role that row-level security hides the rows of a table from. */
+  blindTo(table: string, work: (query: Query) => Promise<void>): Promise<void>
 } {
   let database: TestDatabase
   let pool: Pool
@@ -53,6 +56,7 @@ export function useTables(): {
       return pool
     },
     connect: () => pool.connect(),
+    blindTo: (table, work) => blindTo(pool, table, work),
     target: (keyring, ...tables) => {
       const target: Target = { keyring, sent: [], before: undefined }
       const query: Query = async (sql, parameters) => {
@@ -73,6 +77,25 @@ export function useTables(): {
       registerSchema(target, { keyring, tables, ownSchema: null, query, transaction })
       return target
     },
+  }
+}
+
+async function blindTo(
+  pool: Pool,
+  table: string,
+  work: (query: Query) => Promise<void>,
+): Promise<void> {
+  // Roles belong to the server, which other files use as well.
+  const role = `blind_${randomBytes(8).toString('hex')}`
+  const client = await pool.connect()
+  try {
+    await client.query(`ALTER TABLE ${table} ENABLE ROW LEVEL SECURITY; CREATE ROLE ${role};
+      GRANT ALL ON ALL TABLES IN SCHEMA public TO ${role}; SET ROLE ${role}`)
+    await work(async (sql, values) => (await client.query(sql, [...values])).rows)
+  } finally {
+    await client.query(`RESET ROLE; ALTER TABLE ${table} DISABLE ROW LEVEL SECURITY;
+      DROP OWNED BY ${role}; DROP ROLE ${role}`)
+    client.release()
   }
 }
 

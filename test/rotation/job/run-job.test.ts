@@ -264,23 +264,11 @@ describe('a page of a job', () => {
   })
 
   it('is not written where row-level security may hide rows', async () => {
-    await execute(`ALTER TABLE counter ENABLE ROW LEVEL SECURITY`)
-    await execute('CREATE ROLE mortise_tenant')
-    const client = await tables.connect()
-    await client.query('GRANT ALL ON ALL TABLES IN SCHEMA public TO mortise_tenant')
-    await client.query('SET ROLE mortise_tenant')
-    const query: Query = async (sql, given) => (await client.query(sql, [...given])).rows
-    try {
+    await tables.blindTo('counter', async (query) => {
       const blind = { ...schemaOf(target), query }
       const { message } = await rejection(runJob(blind, await addOne(), LEASE), 'ERR_CONFIG')
       expect(message).toContain('hide rows of counter')
-    } finally {
-      await client.query('RESET ROLE')
-      client.release()
-      await execute('ALTER TABLE counter DISABLE ROW LEVEL SECURITY')
-      await execute('DROP OWNED BY mortise_tenant')
-      await execute('DROP ROLE mortise_tenant')
-    }
+    })
   })
 })
 

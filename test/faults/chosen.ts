@@ -1,10 +1,13 @@
 import { randomInt } from 'node:crypto'
 import { Random } from '../integration/differential/random'
 
-/** What chance decides in the tests of crashes; `SEED` repeats a run. */
-export const SEED = Number(process.env.SEED ?? randomInt(2 ** 31))
 /** Whether everything is tried, and not a sample. */
 export const IS_SLOW = process.env.SLOW === '1'
+/**
+ * What chance decides in the tests of crashes. The same in every run, so that one that fails tells of
+ * the change that it was run for; with SLOW=1 another each time, and `SEED` repeats it.
+ */
+export const SEED = Number(process.env.SEED ?? (IS_SLOW ? randomInt(2 ** 31) : 1))
 
 /** So many of them, in their order; with SLOW=1 all. */
 export function chosenFrom<T>(all: readonly T[], count: number): readonly T[] {

@@ -11,6 +11,8 @@ export interface Window {
 
 /** How the candidates are ordered: by SQL down to the first bucket, then in memory, then by SQL. */
 export interface CandidateOrder {
+  /** Whether the query asks for it. Without, the rows that surely match come first: a page may need no other. */
+  readonly isAsked: boolean
   /** The SQL terms whose peers form a group: all that SQL can decide before a value must be opened. */
   readonly group: string
   /** The remaining SQL terms, within a group. */
@@ -22,14 +24,15 @@ export interface CandidateOrder {
 
 const GROUP = 'mortise$group'
 
-/** Reads the order of a query. Without one, rows that surely match come first: a page may need no other. */
+/** Reads the order of a query. */
 export function orderOf({ plan, extras, keys, builder }: CandidateQuery): CandidateOrder {
   const terms = plan.order.map((key) => term(extras.nameOf(key.sql) as string, key))
   const primary = keys.map((key) => `"${key}"`)
   const first = plan.order.findIndex(({ place }) => place)
+  const isAsked = terms.length > 0
   if (first < 0) {
-    const asked = terms.length > 0 ? terms : [`"${SURE}" DESC`]
-    return { group: [...asked, ...primary].join(', '), within: '', ranks: [], inMemory: [] }
+    const group = [...(isAsked ? terms : [`"${SURE}" DESC`]), ...primary].join(', ')
+    return { isAsked, group, within: '', ranks: [], inMemory: [] }
   }
   const last = plan.order.findLastIndex(({ place }) => place)
   const ranks: string[] = []
@@ -46,6 +49,7 @@ export function orderOf({ plan, extras, keys, builder }: CandidateQuery): Candid
   })
   const plain = plan.order.flatMap((key, index) => (key.place ? [] : [terms[index] as string]))
   return {
+    isAsked,
     group: terms.slice(0, first + 1).join(', '),
     within: [...plain, ...primary].join(', '),
     ranks,
@@ -84,17 +88,23 @@ export function pageSql(cut: PageCut, sent?: number): string {
   const { skip, take } = window
   const from = (isSure: boolean, sql: string) =>
     `SELECT ${isSure} AS "${SURE}", s.* FROM (${sql}) s`
-  const parts = []
+  const isAll = take === undefined || query.multiplied
+  const parts: string[] = []
+  let first = ''
+  let rest = ''
   if (sources.sure !== undefined) {
     const sure = from(true, sources.sure)
-    const isAll = take === undefined || query.multiplied
-    parts.push(isAll ? sure : firstGroups(cut, sure, skip + take))
+    first = `WITH sure AS (${isAll ? sure : firstGroups(cut, sure, skip + take)}) `
+    parts.push('(SELECT * FROM sure)')
+    // Where these come first and fill the page, the others are not looked for.
+    if (!isAll && !order.isAsked) rest = ` WHERE (SELECT count(*) FROM sure) < ${skip + take}`
   }
   if (sources.undecided !== undefined) {
     const most = mostSql(cut)
-    parts.push(from(false, sources.undecided) + (most && ` ORDER BY ${order.group}${most}`))
+    const ordered = most && ` ORDER BY ${order.group}${most}`
+    parts.push(`(${from(false, sources.undecided)}${rest}${ordered})`)
   }
-  return windowSql(cut, parts.map((part) => `(${part})`).join(' UNION ALL '), [], sent)
+  return first + windowSql(cut, parts.join(' UNION ALL '), [], sent)
 }
 
 /**

@@ -48,12 +48,12 @@ export async function findPageKeys(
     return pageOf(query, sortRows(kept, cut.order.inMemory), window)
   }
   if (plan.lossy && take !== undefined && !query.multiplied) {
-    const isOrdered = plan.order.length > 0
+    const { isAsked } = cut.order
     const enough = Math.max(2 * take, SOME)
-    const sql = isOrdered ? nearPageSql(cut, skip + enough) : pageSql(cut, enough)
+    const sql = isAsked ? nearPageSql(cut, skip + enough) : pageSql(cut, enough)
     const rows = await send(query, sql, queryRunner)
     const keys = await keysOf(rows)
-    const hasMore = isOrdered ? rows[0]?.mortise$more === true : rows.length === enough
+    const hasMore = isAsked ? rows[0]?.mortise$more === true : rows.length === enough
     if (keys.length === take || !hasMore) return keys
   }
   return keysOf(await send(query, pageSql(cut), queryRunner))

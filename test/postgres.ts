@@ -10,7 +10,7 @@ declare module 'vitest' {
 
 /** Runs once for all projects: one real PostgreSQL, stopped and removed when the run ends. */
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
-  const server = await startPostgres()
+  const server = await startPostgres(['max_prepared_transactions=4'])
   project.provide('databaseUrl', server.url)
   return async () => {
     await server.stop()

@@ -277,6 +277,29 @@ describe('what is asked of reindex', () => {
     await late.rollbackTransaction()
     await Promise.all([early.release(), late.release()])
   })
+
+  it('is not over where one was prepared, before or meanwhile', async () => {
+    const { dataSource } = applications[1] as Application
+    const { query } = schemaOf(dataSource)
+    const [one, other] = [dataSource.createQueryRunner(), dataSource.createQueryRunner()]
+    for (const runner of [one, other]) {
+      await runner.query('BEGIN')
+      await runner.query('SELECT pg_current_xact_id()')
+    }
+    await one.query(`PREPARE TRANSACTION 'one'`)
+    let ended = false
+    const waiting = runningTransactionsEnded(query, undefined).then(() => {
+      ended = true
+    })
+    await sleep(150)
+    await other.query(`PREPARE TRANSACTION 'other'`)
+    await one.query(`COMMIT PREPARED 'one'`)
+    await sleep(300)
+    expect(ended).toBe(false)
+    await other.query(`ROLLBACK PREPARED 'other'`)
+    await waiting
+    await Promise.all([one.release(), other.release()])
+  })
 })
 
 @Entity({ name: 'letter' })

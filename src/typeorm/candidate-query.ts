@@ -1,6 +1,6 @@
-import { columnSql } from './compile-predicate'
+import { primaryKeySql } from './compile-predicate'
 import { canBeSure, flagParts, lossyPlaces, supersetSql, sureSql, undecidedSql } from './condition'
-import { type BuilderInternals, type ExpressionMap, internalsOf } from './internals'
+import { type BuilderInternals, internalsOf } from './internals'
 import { ExtraColumns, extraColumn, flagSql, type PageColumns } from './page-reader'
 import { applyPlan, type Plan, toManyAliases } from './plan'
 import { whileSending } from './rewritten-builder'
@@ -46,11 +46,8 @@ export function candidateQuery(clone: object, plan: Plan): CandidateQuery {
   const builder = internalsOf(clone)
   const map = builder.expressionMap
   applyPlan(map, plan)
-  const main = map.mainAlias as NonNullable<ExpressionMap['mainAlias']>
   const extras = new ExtraColumns()
-  const keys = main.metadata.primaryColumns.map((column) =>
-    extras.select(columnSql({ alias: main.name, builder }, column)),
-  )
+  const keys = primaryKeySql(builder).map((sql) => extras.select(sql))
   for (const part of flagParts(plan.condition)) extras.select(flagSql(part))
   const deciding = lossyPlaces(plan.condition).map((place) => extraColumn(builder, place, extras))
   const sorted = plan.order.flatMap(({ place }) => place ?? [])

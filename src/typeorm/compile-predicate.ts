@@ -6,7 +6,7 @@ import type { MortiseError } from '../errors'
 import type { Field } from '../field'
 import { askedColumn } from './asked-column'
 import { type ColumnPlace, type Condition, join, type MakeParameter, NEVER } from './condition'
-import { type BuilderInternals, type ColumnMetadata, internalsOf } from './internals'
+import { type Alias, type BuilderInternals, type ColumnMetadata, internalsOf } from './internals'
 import { Placeholder } from './placeholder'
 import { type Comparison, negate, type Predicate, predicateOf, refuseQuery } from './predicate'
 
@@ -221,4 +221,10 @@ export function columnSql(
 ): string {
   const name = builder.escape(column.databaseName)
   return builder.expressionMap.aliasNamePrefixingEnabled ? `${builder.escape(alias)}.${name}` : name
+}
+
+/** The primary key of a builder's main entity as SQL, column by column. */
+export function primaryKeySql(builder: BuilderInternals): string[] {
+  const { name, metadata } = builder.expressionMap.mainAlias as Alias
+  return metadata.primaryColumns.map((column) => columnSql({ alias: name, builder }, column))
 }

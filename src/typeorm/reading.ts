@@ -1,6 +1,6 @@
 import type { Window } from './candidate-page'
 import type { RowKey } from './candidates'
-import { columnSql } from './compile-predicate'
+import { primaryKeySql } from './compile-predicate'
 import { canBeSure, flagParts, lossyPlaces, sureSql } from './condition'
 import { type ExpressionMap, internalsOf, type RawRow, type SelectInternals } from './internals'
 import {
@@ -84,17 +84,15 @@ export async function surePage<B extends object, R>(
   runtime: Runtime,
   load: Load<B, R>,
 ): Promise<R | undefined> {
-  const map = cloneMap(internalsOf(builder).expressionMap)
-  const isOrdered = plan.order.length > 0 || map.joinAttributes.length > 0
+  const { expressionMap } = internalsOf(builder)
+  const isOrdered = plan.order.length > 0 || expressionMap.joinAttributes.length > 0
   if (isOrdered || take === undefined || !canBeSure(plan.condition)) return undefined
+  const map = cloneMap(expressionMap)
   applyPlan(map, { ...plan, wheres: [{ type: 'simple', condition: sureSql(plan.condition) }] })
   const extras = new ExtraColumns()
   const columns = selectedColumns(builder, extras)
   extras.addTo(map)
-  const { primaryColumns } = (map.mainAlias as NonNullable<ExpressionMap['mainAlias']>).metadata
-  const target = { alias: map.mainAlias?.name as string, builder: internalsOf(builder) }
-  const keys = primaryColumns.map((column) => columnSql(target, column))
-  map.orderBys = Object.fromEntries(keys.map((key) => [key, 'ASC']))
+  map.orderBys = Object.fromEntries(primaryKeySql(internalsOf(builder)).map((key) => [key, 'ASC']))
   const sure = { ...plan, lossy: false }
   const reader = createPageReader({ runtime, plan: sure, columns, extras, sort: [] })
   let isFull = false
@@ -194,11 +192,7 @@ function orderPlainly(map: ExpressionMap, order: readonly OrderKey[]): void {
 const KEYS_PARAMETER = 'mortise_keys'
 
 function restrictToKeys(builder: object, map: ExpressionMap, keys: readonly RowKey[]): void {
-  const internals = internalsOf(builder)
-  const main = map.mainAlias as NonNullable<ExpressionMap['mainAlias']>
-  const columns = main.metadata.primaryColumns.map((column) =>
-    columnSql({ alias: main.name, builder: internals }, column),
-  )
+  const columns = primaryKeySql(internalsOf(builder))
   const conditions = map.extraAppendedAndWhereCondition
     ? [`(${map.extraAppendedAndWhereCondition})`]
     : []
@@ -223,10 +217,9 @@ function inKeyOrder(builder: object, reader: PageReader, keys: readonly RowKey[]
   const internals = builder as SelectInternals
   const main = internals.expressionMap.mainAlias as NonNullable<ExpressionMap['mainAlias']>
   const selects = internals.buildEscapedEntityColumnSelects(main.name, main.metadata)
-  const names = main.metadata.primaryColumns.map((column) => {
-    const sql = columnSql({ alias: main.name, builder: internals }, column)
-    return selects.find(({ selection }) => selection === sql)?.aliasName as string
-  })
+  const names = primaryKeySql(internals).map(
+    (sql) => selects.find(({ selection }) => selection === sql)?.aliasName as string,
+  )
   const positions = new Map(keys.map((key, index) => [JSON.stringify(key), index]))
   const positionOf = (row: RawRow) =>
     positions.get(JSON.stringify(names.map((name) => row[name]))) ?? 0

@@ -33,7 +33,7 @@ export type NewKeyBlock = Buffer | MortiseError | null
  *
  * @param heads - an envelope's magic to commitment each, those of one row one after the other; null for
  *   NULL
- * @returns for each head its new key block, or what is wrong with it; null where it is null, where it is
+ * @returns for each head its new key block, one object for heads that are one, or what is wrong with it; null where it is null, where it is
  *   current, and under the key of a subject, which is what moves then
  * @throws what is wrong with the provider rather than with a value
  * @see docs/format.md "Rewrap"
@@ -123,8 +123,23 @@ async function rewrapPage(
   }
   if (places.length === 0) return
   const output = await page.run(to - from === heads.length)
+  takeBlocks(output, places, heads, blocks)
+}
+
+/** Heads that are one object get one block. */
+function takeBlocks(
+  output: Buffer,
+  places: readonly number[],
+  heads: Rewrapping['heads'],
+  blocks: NewKeyBlock[],
+): void {
   const statuses = output.length - places.length
   places.forEach((place, i) => {
+    const before = places[i - 1]
+    if (before !== undefined && heads[before] === heads[place]) {
+      blocks[place] = blocks[before] as NewKeyBlock
+      return
+    }
     const isDone = output[statuses + i] !== STATUS.failed
     blocks[place] = isDone
       ? output.subarray(i * KEY_BLOCK_BYTES, (i + 1) * KEY_BLOCK_BYTES)

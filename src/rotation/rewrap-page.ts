@@ -28,9 +28,12 @@ export interface RewrappedPage {
   readonly failed: readonly FailedHead[]
 }
 
+/** Of a head: it is that of the column before. */
+const SAME_HEAD_BYTES = 1
+
 /**
  * The heads of rows that were read by `staleHeads`: magic to commitment; empty for what cannot be an
- * envelope.
+ * envelope. Heads of a row that follow each other and are equal are one object.
  */
 export function headsOf(rows: readonly SourceRow[], columns: number): PageHeads {
   const names = Array.from({ length: columns }, (_, i) => `h${i + 1}`)
@@ -38,7 +41,7 @@ export function headsOf(rows: readonly SourceRow[], columns: number): PageHeads 
   for (const { values } of rows) {
     for (const name of names) {
       const head = values[name] as Uint8Array | null
-      heads.push(head && asBuffer(head))
+      heads.push(head?.length === SAME_HEAD_BYTES ? (heads.at(-1) ?? null) : head && asBuffer(head))
     }
   }
   return heads

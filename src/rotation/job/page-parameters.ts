@@ -78,23 +78,24 @@ interface PackedBytes {
   all(): Buffer[]
 }
 
+/** Columns of a row that have one object as their value share its bytes. */
 function packedBytes(): PackedBytes {
   const parts: Uint8Array[] = []
-  let length: number | undefined
+  const columns: { values: readonly (Uint8Array | null)[]; starts: (number | 'NULL')[] }[] = []
+  let length = 0
   return {
     add: (values) => {
-      length ??= 0
-      const starts: (number | 'NULL')[] = []
-      const lengths: (number | 'NULL')[] = []
-      for (const value of values) {
-        starts.push(value === null ? 'NULL' : length + 1)
-        lengths.push(value?.length ?? 'NULL')
-        if (value === null) continue
+      const starts = values.map((value, row) => {
+        if (value === null) return 'NULL'
+        const shared = columns.find((column) => column.values[row] === value)
+        if (shared) return shared.starts[row] as number
         parts.push(value)
         length += value.length
-      }
-      return [`{${starts.join()}}`, `{${lengths.join()}}`]
+        return length - value.length + 1
+      })
+      columns.push({ values, starts })
+      return [`{${starts.join()}}`, `{${values.map((value) => value?.length ?? 'NULL').join()}}`]
     },
-    all: () => (length === undefined ? [] : [Buffer.concat(parts, length)]),
+    all: () => (columns.length === 0 ? [] : [Buffer.concat(parts, length)]),
   }
 }

@@ -37,6 +37,21 @@ describe('the parameters of a page', () => {
     expect(await readBack(parameters, given)).toEqual(expected)
   })
 
+  it('travel once where one object is the value of several columns of a row', async () => {
+    const shared = Buffer.alloc(1000, 7)
+    const parameters = ['a', 'b', 'c'].map((name) => ({ name, type: 'bytea' }))
+    const rows = [
+      { key: ['1'], parameters: [shared, Buffer.from('other'), shared] },
+      { key: ['2'], parameters: [null, null, shared] },
+    ]
+    const packed = pageParameters(1, parameters).values(rows).at(-1) as Buffer
+    expect(packed.length).toBe(2005)
+    expect(await readBack(parameters, rows)).toEqual([
+      ['1', shared, Buffer.from('other'), shared],
+      ['2', null, null, shared],
+    ])
+  })
+
   it('are cast to their type, and need no bytes', async () => {
     const rows = [{ key: ['1'], parameters: ['2024-02-29'] }]
     const [[key, date] = []] = await readBack([{ name: 'd', type: 'date' }], rows)

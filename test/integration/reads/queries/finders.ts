@@ -37,9 +37,17 @@ const conditions: Queries = {
 }
 
 const counts: Queries = {
-  exists: async ({ people, m, e }) => [
+  exists: async ({ people, m, e, q }) => [
     await people.exists({ where: { income: MoreThan(100) } }),
     await people.existsBy({ income: 9 }),
+    await people.exists({ where: { income: MoreThan(3) }, skip: 1 }),
+    await people.exists({ where: { income: MoreThan(3) }, skip: 1000 }),
+    await people.exists({ where: { income: MoreThan(3) }, order: { income: 'ASC' }, skip: 1000 }),
+    await people.exists({ where: { income: MoreThan(3) }, skip: 1000, take: 5 }),
+    await q().where('p.income > 3').take(0).getExists(),
+    await q().where('p.income > 3').offset(1).limit(1).getExists(),
+    await q().where('p.income > 3').offset(1000).getExists(),
+    await q().leftJoin('p.pets', 'pet').where('p.income > 3').skip(1000).getExists(),
     await people.existsBy({ pets: { weight: 9 } }),
     await people.exists({ where: { pets: { name: 'pet1' } }, relations: { pets: true } }),
     await m.existsBy(e.Ranked, { label: 'l1' }),

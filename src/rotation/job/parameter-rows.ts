@@ -23,8 +23,11 @@ export function parameterRows<Value extends PlacedValue>(
     rows.set(value.row, ofRow)
     ofRow[value.at] = value
   }
-  return [...rows].map(([{ key }, ofRow]) => ({
-    key,
-    parameters: columns.flatMap((parametersOf, at) => parametersOf(ofRow[at])),
-  }))
+  return [...rows].map(([{ key }, ofRow]) => {
+    const parameters: ParameterRow['parameters'][number][] = []
+    columns.forEach((parametersOf, at) => {
+      parameters.push(...parametersOf(ofRow[at]))
+    })
+    return { key, parameters }
+  })
 }

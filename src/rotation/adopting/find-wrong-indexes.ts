@@ -31,8 +31,8 @@ export async function findWrongIndexes(
       await declaredIndexes(access, definition),
       own.map(({ value }) => value),
     )
-    const expected = own.map(({ row }, i) => {
-      const index = made[i] ?? NO_INDEX_VALUE
+    const expected = made.map((index, i) => {
+      const { row } = own[i] as PlainValue
       return { row, index: 'code' in index ? NO_INDEX_VALUE : index }
     })
     const differing = await differingIndexes(
@@ -40,9 +40,9 @@ export async function findWrongIndexes(
       { table, keys, token, bucket, bucketType },
       expected,
     )
-    own.forEach((value, i) => {
+    made.forEach((index, i) => {
       // What is wrong with a value that has no token or bucket is told where it is sealed.
-      if (differing.has(i) || 'code' in (made[i] ?? {})) wrong.add(value)
+      if (differing.has(i) || 'code' in index) wrong.add(own[i] as PlainValue)
     })
   }
   return wrong

@@ -102,7 +102,8 @@ export class IndexRegistry {
     if (first === undefined) {
       throw new RangeError(`${indexNameText(name)} was not declared to this keyring`)
     }
-    const generations = await this.#generations(name, declarations, session)
+    const generations =
+      this.#inMemory(name) ?? (await this.#generations(name, declarations, session))
     if (name.kind === 'group') {
       const [group] = declaredRecords(this.#source.domain, declarations.slice(0, 1)).slice(1)
       if (group !== undefined) checkGroup(group, new Map([[indexNameText(name), generations]]))
@@ -120,7 +121,8 @@ export class IndexRegistry {
     const declared = this.#declared.get(fieldId)
     if (declared === undefined) throw new RangeError(`field ${fieldId} was not declared`)
     const name: IndexName = { kind: 'field', name: fieldId }
-    const generations = await this.#generations(name, [declared.declaration], session)
+    const generations =
+      this.#inMemory(name) ?? (await this.#generations(name, [declared.declaration], session))
     return indexStage(declared.declaration, generations)
   }
 
@@ -129,6 +131,13 @@ export class IndexRegistry {
     const declared = this.#declared.get(fieldId)
     const generations = this.#known?.records.get(`field ${fieldId}`)
     return declared && generations && indexStage(declared.declaration, generations)
+  }
+
+  /** Within the staleness bound; undefined where the store must be asked. */
+  #inMemory(name: IndexName): Generations | undefined {
+    const { fresh } = this.#source.snapshot
+    const isNew = fresh !== undefined && this.#known?.epoch === fresh.epoch
+    return isNew ? this.#known?.records.get(indexNameText(name)) : undefined
   }
 
   async #generations(

@@ -20,6 +20,8 @@ export async function openingKeys(
   request: KeyRequest,
   session?: Session,
 ): Promise<OpeningKeys> {
+  const loaded = loadedKeys(opening, request)
+  if (loaded !== undefined) return loaded
   const data = await opening.find(request.data, session)
   const ofSubjects =
     request.subject.size === 0 ? NO_SUBJECTS : await subjects.opening(request.subject, session)
@@ -44,12 +46,27 @@ export async function openingKeys(
   }
 }
 
+/** What most pages need: data keys that are in memory. */
+function loadedKeys(
+  opening: KeyOpening,
+  { data, subject, provider }: KeyRequest,
+): OpeningKeys | undefined {
+  if (subject.size > 0 || provider.size > 0) return undefined
+  const keys = new Map<string, OpeningKey>()
+  for (const id of data) {
+    const key = opening.loaded(id)
+    if (key === undefined) return undefined
+    keys.set(id, key)
+  }
+  return { keyOf: (id) => keys.get(id) ?? missing(id), shreddedAt: () => undefined }
+}
+
 const NO_SUBJECTS: OpenedSubjects = { keys: new Map(), refused: new Map(), shredded: new Map() }
 
 function missing(
   id: string,
-  refusal: MortiseError | undefined,
-  shreddedAt: Date | undefined,
+  refusal?: MortiseError | undefined,
+  shreddedAt?: Date | undefined,
 ): never {
   if (refusal) throw refusal
   if (shreddedAt === undefined) throw new RangeError(`key ${id} was not asked for`)

@@ -5,6 +5,7 @@ import { ExtraColumns, extraColumn, flagSql, type PageColumns } from './page-rea
 import { applyPlan, type Plan, toManyAliases } from './plan'
 import { whileSending } from './rewritten-builder'
 import { stateOf } from './select-state'
+import { spreadOnce } from './sql/parameters'
 
 /** A statement over the candidate rows alone, without relation columns, and how to read it. */
 export interface CandidateQuery {
@@ -140,6 +141,7 @@ export function sourcesOf({ builder, plan }: CandidateQuery): CandidateSources {
 
 /** A statement that was written around candidates, as it is sent. */
 export function statementOf({ builder }: CandidateQuery, sql: string): [string, unknown[]] {
-  builder.getQuery = () => sql
+  const text = spreadOnce(builder, sql)
+  builder.getQuery = () => text
   return builder.getQueryAndParameters()
 }

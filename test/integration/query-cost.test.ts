@@ -119,6 +119,28 @@ describe('rows that a query is sent', () => {
     expect(await from(50_001).getCount()).toBe(BUCKET - 1)
   })
 
+  it('a list in text sends its values once, however often the statement names it', async () => {
+    const { subscribers } = setup.dataSource
+    const ids = [1, 2, 3, 4, 5].map((id) => id * 111)
+    const some = () =>
+      people()
+        .createQueryBuilder('p')
+        .where('p.id IN (:...ids)', { ids })
+        .andWhere('p.income > 5050')
+        .orderBy('p.id')
+    const sent: unknown[] = []
+    subscribers.push({ beforeQuery: ({ parameters }) => void sent.push(parameters) })
+    const page = await some().take(3).getMany()
+    const count = await some().getCount()
+    const exists = await some().getExists()
+    subscribers.pop()
+    expect([page.map(({ id }) => id), count, exists]).toEqual([ids.slice(0, 3), 5, true])
+    expect(sent).toHaveLength(4)
+    for (const values of sent as unknown[][]) {
+      expect(values.filter((value) => ids.includes(value as number))).toEqual(ids)
+    }
+  })
+
   it('exists: none where a bucket lies inside of the range, else the buckets at its ends', async () => {
     const exists = (from: number, to: number) => () =>
       people().existsBy({ income: Between(from, to) })

@@ -27,6 +27,27 @@ export function withoutFreshNames(sql: string): string {
   return sql.replace(FRESH_NAME, PREFIX.padEnd(PREFIX.length + DIGITS, '_'))
 }
 
+/**
+ * Gives the values of spread lists (`:...ids`) names of their own. TypeORM sends a list once for each time
+ * that a text names it, and PostgreSQL takes 65,535 values.
+ *
+ * @param builder - what sends the text; gets the names
+ */
+export function spreadOnce(builder: object, sql: string): string {
+  const { expressionMap } = internalsOf(builder)
+  const values = parametersOf(builder)
+  return sql.replace(/:\.\.\.([A-Za-z0-9_.]+)/g, (spread, name: string) => {
+    const list = values.get(name)
+    if (!Array.isArray(list)) return spread
+    const names = list.map((value, index) => {
+      const one = `${PREFIX}list_${name}_${index}`
+      expressionMap.parameters[one] = value
+      return `:${one}`
+    })
+    return names.join(', ')
+  })
+}
+
 /** The named parameters of a builder, and of the builders that it is a part of. */
 export function parametersOf(builder: object): ParameterValues {
   const parameters = internalsOf(builder).getParameters()

@@ -16,6 +16,7 @@ import {
 } from './condition'
 import { encryptedColumnOf, encryptedColumnsOf } from './encrypted-column'
 import {
+  type BuilderInternals,
   dataSourceOf,
   type ExpressionMap,
   internalsOf,
@@ -203,7 +204,8 @@ function orderKey(builder: object, name: string, value: OrderValue): OrderKey {
   const declared = encryptedColumnOf(column)
   const encrypted = declared && askedColumn(declared)
   if (!encrypted) {
-    const sql = column && !column.isVirtualProperty ? columnSql(target, column) : name
+    const isColumn = column && !column.isVirtualProperty
+    const sql = isColumn ? columnSql(target, column) : selectedAs(internals, name)
     return { ...sorting, sql, place: undefined }
   }
   if (!encrypted.lofi) {
@@ -214,6 +216,15 @@ function orderKey(builder: object, name: string, value: OrderValue): OrderKey {
   }
   const place = { alias: aliasName, column: encrypted }
   return { ...sorting, sql: columnSql(target, encrypted.lofi), place }
+}
+
+/** The expression that is selected under a name: the statements around a page select no names. */
+function selectedAs(builder: BuilderInternals, name: string): string {
+  const selected = builder.expressionMap.selects.find(
+    ({ aliasName: alias }) =>
+      alias !== undefined && (alias === name || builder.escape(alias) === name),
+  )
+  return selected ? `(${selected.selection})` : name
 }
 
 /** Aliases that several joined rows of one main row may come from. */

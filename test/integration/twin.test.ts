@@ -90,6 +90,22 @@ describe('a find on an encrypted entity answers as on the same rows in clear', (
     expect(idsOf(found)).toEqual(idsOf(await find(Clear, optionsOf(query, true))))
   })
 
+  it('a range in the order of an expression that is selected under a name', async () => {
+    const builder = (entity: new () => Entity) =>
+      twins.dataSource
+        .getRepository(entity)
+        .createQueryBuilder('p')
+        .addSelect('p.id % 7', 'weekday')
+        .where('p.income > 5')
+        .orderBy('weekday', 'DESC')
+    const answer = async (entity: new () => Entity) => [
+      idsOf(await builder(entity).addOrderBy('p.id').skip(3).take(9).getMany()),
+      idsOf(await builder(entity).addOrderBy('p.income').addOrderBy('p.id').getMany()),
+      idsOf(await builder(entity).orderBy('"weekday"').addOrderBy('p.id').take(9).getMany()),
+    ]
+    expect(await answer(Sealed)).toEqual(await answer(Clear))
+  })
+
   it('opens the values that were saved', async () => {
     const order = { id: 'ASC' } as const
     const found = await find(Sealed, { order })

@@ -43,7 +43,9 @@ export async function findPageKeys(
   const limit = take === undefined ? undefined : take + runtime.maxRefine
   const cut = { query, order: orderOf(query), sources: sourcesOf(query), window, limit }
   const keysOf = async (rows: RawRow[]) => {
-    if (limit !== undefined && rows.length > limit) throw refineLimit(plan, runtime.maxRefine)
+    if (limit !== undefined && countedRows(query, rows) > limit) {
+      throw refineLimit(plan, runtime.maxRefine)
+    }
     const kept = await refine(query, rows, runtime, queryRunner)
     return pageOf(query, sortRows(kept, cut.order.inMemory), window)
   }
@@ -57,6 +59,12 @@ export async function findPageKeys(
     if (keys.length === take || !hasMore) return keys
   }
   return keysOf(await send(query, pageSql(cut), queryRunner))
+}
+
+/** All rows are sent where a main row may be several of them: then only those count that are opened. */
+function countedRows({ multiplied, sorting }: CandidateQuery, rows: readonly RawRow[]): number {
+  const isOpened = !multiplied || sorting.length > 0
+  return isOpened ? rows.length : rows.filter((row) => row[SURE] !== true).length
 }
 
 /**

@@ -282,6 +282,17 @@ it('an ordered page reads down to the bucket in which it ends, not the table', a
   expect(await mostRowsRead(setup)).toBeLessThanOrEqual(BUCKET + 1)
 })
 
+it('a page over a to-many relation is not refused for joined rows that need no opening', async () => {
+  const pets = setup.dataSource.getRepository(Pet)
+  const weights = Array.from({ length: ROWS }, (_, id) => (id % 2 ? 12 : 22))
+  await pets.insert(weights.map((weight, id) => ({ id, name: 'Rex', weight, owner: { id } })))
+  const page = (weight: number) =>
+    people(narrow).find({ where: { pets: { weight: MoreThan(weight) } }, skip: 250, take: 5 })
+  expect(await page(8)).toHaveLength(5)
+  await expect(page(12)).rejects.toMatchObject({ code: 'ERR_REFINE_LIMIT', field: 'Pet.weight' })
+  await pets.clear()
+})
+
 it('a page that is refused reads no more than it may, however full its bucket is', async () => {
   const limits = { secret: setup.secret, maxRefine: 30 }
   const strict = await setUp(database.url, [Person, Pet], { synchronize: false }, limits)

@@ -15,6 +15,7 @@ import { hideValues } from './hide-values'
 import { EncryptedInsertBuilder } from './insert-builder'
 import { dataSourceOf, internalsOf, type RawRow, type SelectInternals } from './internals'
 import { objectCondition, rewriteExactCondition } from './object-where'
+import { checkPageKeys } from './page-keys'
 import { restoreEnvelopes, withoutDigests } from './placeholder'
 import { applyPlan, type Plan, planField, planOf, readsEncrypted } from './plan'
 import { refuseQuery } from './predicate'
@@ -181,6 +182,7 @@ export class EncryptedSelectBuilder<E extends ObjectLiteral> extends SelectQuery
     if (!window) return singleStatement(this, plan, runtime, load)
     const sure = await surePage<this, Loaded<E>>(this, plan, window, runtime, load)
     if (sure) return sure
+    checkPageKeys(this, plan)
     const keys = await findPageKeys(this.clone(), plan, window, runtime, queryRunner)
     if (keys.length === 0) return { entities: [], raw: [] }
     return withinKeys(this, plan, runtime, keys, load)

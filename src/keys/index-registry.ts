@@ -102,8 +102,7 @@ export class IndexRegistry {
     if (first === undefined) {
       throw new RangeError(`${indexNameText(name)} was not declared to this keyring`)
     }
-    const generations =
-      this.#inMemory(name) ?? (await this.#generations(name, declarations, session))
+    const generations = await this.#generations(name, declarations, session)
     if (name.kind === 'group') {
       const [group] = declaredRecords(this.#source.domain, declarations.slice(0, 1)).slice(1)
       if (group !== undefined) checkGroup(group, new Map([[indexNameText(name), generations]]))
@@ -121,8 +120,7 @@ export class IndexRegistry {
     const declared = this.#declared.get(fieldId)
     if (declared === undefined) throw new RangeError(`field ${fieldId} was not declared`)
     const name: IndexName = { kind: 'field', name: fieldId }
-    const generations =
-      this.#inMemory(name) ?? (await this.#generations(name, [declared.declaration], session))
+    const generations = await this.#generations(name, [declared.declaration], session)
     return indexStage(declared.declaration, generations)
   }
 
@@ -133,14 +131,19 @@ export class IndexRegistry {
     return declared && generations && indexStage(declared.declaration, generations)
   }
 
-  /** Within the staleness bound; undefined where the store must be asked. */
-  #inMemory(name: IndexName): Generations | undefined {
+  /** From memory within the staleness bound, and then without a promise for each layer in between. */
+  #generations(
+    name: IndexName,
+    declarations: readonly IndexDeclaration[],
+    session?: Session,
+  ): Generations | Promise<Generations> {
     const { fresh } = this.#source.snapshot
     const isNew = fresh !== undefined && this.#known?.epoch === fresh.epoch
-    return isNew ? this.#known?.records.get(indexNameText(name)) : undefined
+    const known = isNew ? this.#known?.records.get(indexNameText(name)) : undefined
+    return known ?? this.#findGenerations(name, declarations, session)
   }
 
-  async #generations(
+  async #findGenerations(
     name: IndexName,
     declarations: readonly IndexDeclaration[],
     session?: Session,
